@@ -1,0 +1,84 @@
+//! A chat page in Rust. It meets TypeScript pages in the same room: same names, same wire.
+//!
+//! Open it as `index.html?room=demo`; `&server=` names another signaling server than the page's own.
+
+use futures::StreamExt;
+use gloo::events::EventListener;
+use peerloom::{Delivery, Error, Room, To};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{Document, HtmlInputElement};
+
+/// The messages of the "chat" channel, as the demo page has them.
+#[derive(Serialize, Deserialize)]
+struct Chat {
+    text: String,
+}
+
+fn say(document: &Document, id: &str, text: &str) {
+    if let (Some(list), Ok(entry)) = (document.get_element_by_id(id), document.create_element("li")) {
+        entry.set_text_content(Some(text));
+        let _ = list.append_child(&entry);
+    }
+}
+
+fn parameter(name: &str) -> Option<String> {
+    let search = web_sys::window()?.location().search().ok()?;
+    let mut pairs = search.trim_start_matches('?').split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.replace("%3A", ":").replace("%2F", "/"))
+}
+
+async fn run(document: Document) -> Result<(), Error> {
+    let own = web_sys::window().and_then(|window| window.location().origin().ok()).unwrap_or_default();
+    let server = parameter("server").unwrap_or(own);
+    let name = parameter("room").unwrap_or_else(|| "demo".to_owned());
+    let room = Room::builder(&server).room(&name).channel::<Chat>("chat", Delivery::Ordered).join().await?;
+    if let Some(status) = document.get_element_by_id("status") {
+        status.set_text_content(Some(&format!("in room {name} as {}", room.id())));
+    }
+
+    let (tx, mut rx) = room.channel::<Chat>("chat")?.split();
+    if let (Some(form), Some(input)) = (document.get_element_by_id("form"), document.get_element_by_id("text")) {
+        let (tx, input) = (tx.clone(), input.unchecked_into::<HtmlInputElement>());
+        let submitted = EventListener::new_with_options(
+            &form,
+            "submit",
+            gloo::events::EventListenerOptions::enable_prevent_default(),
+            move |event| {
+                event.prevent_default();
+                let (tx, text) = (tx.clone(), input.value());
+                input.set_value("");
+                spawn_local(async move {
+                    let _ = tx.send(To::All, &Chat { text }).await;
+                });
+            },
+        );
+        // The form listens for as long as the page lives.
+        submitted.forget();
+    }
+
+    let mut events = room.events();
+    let names = document.clone();
+    spawn_local(async move {
+        while let Some(event) = events.next().await {
+            say(&names, "events", &format!("{event:?}"));
+        }
+    });
+    while let Some(message) = rx.next().await {
+        say(&document, "log", &format!("{}: {}", message.from, message.data.text));
+    }
+    Ok(())
+}
+
+/// Runs when the module is loaded.
+#[wasm_bindgen(start)]
+pub fn start() {
+    let Some(document) = web_sys::window().and_then(|window| window.document()) else { return };
+    spawn_local(async move {
+        if let Err(error) = run(document.clone()).await {
+            say(&document, "log", &format!("{} ({})", error, error.code()));
+        }
+    });
+}

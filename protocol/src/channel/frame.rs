@@ -1,0 +1,202 @@
+//! How one data-channel message ("frame") is written and read. At most [`limits::MAX_FRAME_BYTES`] long.
+//!
+//! ```text
+//! batch    = 0x00  first_seq:varint  count:varint  len:varint × count  payload × count
+//! fragment = 0x01  seq:varint  total:varint  offset:varint  bytes
+//! ```
+//!
+//! `varint` is LEB128 as in [`crate::codec`]. `seq` numbers the messages of one channel over one connection, in each
+//! direction, from 0; a message in fragments has one number. Messages of up to [`CHUNK_BYTES`] travel whole, one or
+//! more to a batch. Longer ones are cut every [`CHUNK_BYTES`], so every fragment but the last has that size. One fixed
+//! size keeps the receiver safe without further rules: fragments cannot overlap, and nobody can cut a message into
+//! millions of tiny ones whose bookkeeping costs more than their bytes.
+
+use std::mem;
+use std::ops::Range;
+
+use super::error::FrameError;
+use crate::codec::{push_varint, read_varint};
+use crate::limits;
+
+/// A fragment's header, or that of a batch with one message, is never longer.
+pub const MAX_HEADER_BYTES: usize = 24;
+/// The longest message that travels whole, and the size of every fragment but a message's last.
+pub const CHUNK_BYTES: usize = limits::MAX_FRAME_BYTES - MAX_HEADER_BYTES;
+
+const BATCH: u8 = 0;
+const FRAGMENT: u8 = 1;
+
+/// A frame's contents. Ranges are offsets into the frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// One or more whole messages.
+    Batch {
+        /// The number of the first message; the others follow.
+        first_seq: u64,
+        /// Where each message is. Never empty.
+        ranges: Vec<Range<usize>>,
+    },
+    /// A part of a message longer than [`CHUNK_BYTES`].
+    Fragment(Fragment),
+}
+
+/// A part of one message. [`parse`] has checked that offset and length fit such a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fragment {
+    pub(super) seq: u64,
+    pub(super) total: usize,
+    pub(super) offset: usize,
+    pub(super) body: Range<usize>,
+}
+
+impl Fragment {
+    /// The message's number.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+    /// The whole message's length.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+    /// Where in the message this part begins.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+    /// Where in the frame the part's bytes are.
+    pub fn body(&self) -> Range<usize> {
+        self.body.clone()
+    }
+}
+
+/// Reads one frame of `total_len` bytes, of which `head` holds the first ones.
+///
+/// A fragment can be read from its first [`MAX_HEADER_BYTES`], so its bytes can stay where they are. A batch of many
+/// messages needs more, at most all of it.
+///
+/// # Errors
+/// [`FrameError::NeedMore`] names a length greater than `head`'s and at most `total_len`; it does not happen when
+/// `head` is the whole frame. Any other error means that the frame breaks the protocol.
+pub fn parse(head: &[u8], total_len: usize) -> Result<Frame, FrameError> {
+    parse_into(head, total_len, &mut Vec::new())
+}
+
+/// As [`parse`], but a batch takes its list of ranges from `spare`, which is left empty. Put the list back when the
+/// messages are handed on, and reading frames allocates nothing.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_into(head: &[u8], total_len: usize, spare: &mut Vec<Range<usize>>) -> Result<Frame, FrameError> {
+    if total_len > limits::MAX_FRAME_BYTES {
+        return Err(FrameError::TooLong(total_len));
+    }
+    if total_len == 0 {
+        return Err(FrameError::Empty);
+    }
+    let head = &head[..head.len().min(total_len)];
+    let Some((&kind, rest)) = head.split_first() else {
+        return Err(FrameError::NeedMore(total_len.min(MAX_HEADER_BYTES)));
+    };
+    let mut reader = Reader { rest, hidden: total_len - head.len(), total_len };
+    match kind {
+        BATCH => {
+            let first_seq = read_batch(&mut reader, spare)?;
+            Ok(Frame::Batch { first_seq, ranges: mem::take(spare) })
+        }
+        FRAGMENT => read_fragment(&mut reader).map(Frame::Fragment),
+        other => Err(FrameError::UnknownKind(other)),
+    }
+}
+
+fn read_batch(reader: &mut Reader<'_>, ranges: &mut Vec<Range<usize>>) -> Result<u64, FrameError> {
+    ranges.clear();
+    let (first_seq, count) = (reader.varint()?, reader.varint()?);
+    // Each message takes at least the byte of its length, so this bounds what is reserved below.
+    let count = usize::try_from(count).ok().filter(|count| (1..=reader.left()).contains(count));
+    let count = count.ok_or(FrameError::Malformed)?;
+    first_seq.checked_add(count as u64).ok_or(FrameError::Malformed)?;
+    ranges.reserve(count);
+    let mut end = 0;
+    for _ in 0..count {
+        let len =
+            usize::try_from(reader.varint()?).ok().filter(|&len| len <= reader.left().saturating_sub(end));
+        let start = end;
+        end += len.ok_or(FrameError::Malformed)?;
+        ranges.push(start..end);
+    }
+    if end != reader.left() {
+        return Err(FrameError::Malformed);
+    }
+    // Only now is it known where the payloads begin.
+    let body = reader.position();
+    for range in ranges.iter_mut() {
+        *range = range.start + body..range.end + body;
+    }
+    Ok(first_seq)
+}
+
+fn read_fragment(reader: &mut Reader<'_>) -> Result<Fragment, FrameError> {
+    let (seq, total, offset) = (reader.varint()?, reader.varint()?, reader.varint()?);
+    if total > limits::MAX_MESSAGE_BYTES as u64 {
+        return Err(FrameError::MessageTooLarge(total));
+    }
+    let (len, chunk) = (reader.left(), CHUNK_BYTES as u64);
+    let due = total.checked_sub(offset).map(|left| left.min(chunk));
+    if total <= chunk || offset % chunk != 0 || len == 0 || due != Some(len as u64) {
+        return Err(FrameError::BadFragment { total, offset, len });
+    }
+    if seq == u64::MAX {
+        return Err(FrameError::Malformed);
+    }
+    // Both are at most MAX_MESSAGE_BYTES by now.
+    let body = reader.position()..reader.total_len;
+    Ok(Fragment { seq, total: total as usize, offset: offset as usize, body })
+}
+
+/// Reads numbers off a head that may end before the frame does.
+struct Reader<'a> {
+    rest: &'a [u8],
+    /// Bytes of the frame behind the head.
+    hidden: usize,
+    total_len: usize,
+}
+
+impl Reader<'_> {
+    fn varint(&mut self) -> Result<u64, FrameError> {
+        read_varint(&mut self.rest).ok_or(if self.hidden > 0 {
+            FrameError::NeedMore(self.total_len)
+        } else {
+            FrameError::Malformed
+        })
+    }
+    /// Bytes of the frame not read yet.
+    fn left(&self) -> usize {
+        self.rest.len() + self.hidden
+    }
+    fn position(&self) -> usize {
+        self.total_len - self.left()
+    }
+}
+
+/// Starts a batch; the caller appends the lengths, then the payloads.
+pub(super) fn start_batch(frame: &mut Vec<u8>, first_seq: u64, count: usize) {
+    frame.push(BATCH);
+    push_varint(frame, first_seq);
+    push_varint(frame, count as u64);
+}
+
+/// Starts a fragment; the caller appends its bytes.
+pub(super) fn start_fragment(frame: &mut Vec<u8>, seq: u64, total: usize, offset: usize) {
+    frame.push(FRAGMENT);
+    push_varint(frame, seq);
+    push_varint(frame, total as u64);
+    push_varint(frame, offset as u64);
+}
+
+/// How many bytes [`push_varint`] writes.
+pub(super) fn varint_len(value: u64) -> usize {
+    let bits = (u64::BITS - value.leading_zeros()).max(1);
+    bits.div_ceil(7) as usize
+}
+
+#[cfg(test)]
+mod tests;

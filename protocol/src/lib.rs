@@ -1,0 +1,34 @@
+//! The pure core of Peerloom: everything two peers and a signaling server agree on, and every decision they make.
+//!
+//! Nothing here reads a clock, opens a socket, draws a random number or calls a browser: time, randomness, session
+//! descriptions and bytes come in as arguments, and what should happen goes out as values. So the same code runs in
+//! the browser, in the server and, on a fake clock, in tests.
+//!
+//! - How messages are written, and how large they may be: [`codec`], [`bounded`], [`limits`], [`id`].
+//! - What is said: [`signal`] (client and server), [`envelope`] (peer to peer through the server), [`control`] (peer to
+//!   peer, direct), [`hello`] (what a member says of itself), [`channel`] (the application's messages).
+//! - How peers get connected: [`room`] holds the members, [`link`] connects one pair, with [`card`]s and [`sdp`]. What
+//!   the driver feeds and carries out is in [`action`].
+//! - [`sim`] runs whole rooms on a fake clock.
+
+pub mod action;
+pub mod bounded;
+pub mod candidate;
+pub mod card;
+pub mod channel;
+pub mod codec;
+pub mod control;
+pub mod envelope;
+pub mod hello;
+pub mod id;
+pub mod limits;
+pub mod link;
+mod members;
+mod pool;
+pub mod random;
+pub mod room;
+pub mod sdp;
+mod server_link;
+pub mod signal;
+pub mod sim;
+pub mod timing;

@@ -1,0 +1,226 @@
+//! The link to the signaling server: joining, staying alive, joining again with back-off.
+
+use std::collections::VecDeque;
+
+use crate::action::{Action, SignalingState};
+use crate::codec;
+use crate::id::{PeerId, ResumeToken};
+use crate::random::Random;
+use crate::room::RoomError;
+use crate::signal::{self, ClientMessage, Join, Refusal, ServerMessage, Welcome};
+use crate::{limits, timing};
+
+/// What the server link tells the room.
+#[derive(Debug)]
+pub(crate) enum ServerEvent {
+    Do(Action),
+    Message(ServerMessage),
+    State(SignalingState),
+    /// Back-off is over: warm up and join.
+    Rejoin,
+    /// Over for good.
+    Failed(RoomError),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    /// Cards are being made.
+    Warming,
+    /// Until welcome or this time.
+    Joining(u64),
+    Up,
+    /// Until this time.
+    Backoff(u64),
+}
+
+#[derive(Debug)]
+pub(crate) struct ServerLink {
+    state: State,
+    /// The first join must have succeeded by then.
+    join_by: Option<u64>,
+    join_timeout_ms: u64,
+    identity: Option<(PeerId, ResumeToken)>,
+    /// A join too long for the upgrade request.
+    first_message: Option<Vec<u8>>,
+    /// Why the server last refused, if it did, when the time for joining runs out.
+    last_refusal: Option<RoomError>,
+    failures: u32,
+    heard_at: u64,
+    ping_until: Option<u64>,
+    random: Random,
+    events: VecDeque<ServerEvent>,
+}
+
+impl ServerLink {
+    pub(crate) fn new(join_timeout_ms: u64, seed: u64) -> Self {
+        Self {
+            state: State::Idle,
+            join_by: None,
+            join_timeout_ms,
+            identity: None,
+            first_message: None,
+            last_refusal: None,
+            failures: 0,
+            heard_at: 0,
+            ping_until: None,
+            random: Random::new(seed),
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> Option<PeerId> {
+        self.identity.map(|(id, _)| id)
+    }
+
+    pub(crate) fn resume(&self) -> Option<ResumeToken> {
+        self.identity.map(|(_, resume)| resume)
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.state == State::Up
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<ServerEvent> {
+        self.events.pop_front()
+    }
+
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        let state = match self.state {
+            State::Joining(at) | State::Backoff(at) => Some(at),
+            State::Up => Some(self.ping_until.unwrap_or(self.heard_at + timing::SOCKET_IDLE_MS)),
+            State::Idle | State::Warming => None,
+        };
+        [state, self.join_by].into_iter().flatten().min()
+    }
+
+    /// Cards are being made; a join follows.
+    pub(crate) fn starting(&mut self, now: u64) {
+        if self.state == State::Idle {
+            self.join_by = Some(now + self.join_timeout_ms);
+            self.events.push_back(ServerEvent::State(SignalingState::Connecting));
+        }
+        self.state = State::Warming;
+    }
+
+    pub(crate) fn join(&mut self, now: u64, join: Join) {
+        let mut subprotocols = vec![signal::SUBPROTOCOL.to_owned()];
+        self.first_message = match signal::early_join(&join) {
+            Some(early) => {
+                subprotocols.push(early);
+                None
+            }
+            None => Some(codec::encode(&ClientMessage::Join(join))),
+        };
+        self.state = State::Joining(now + timing::WELCOME_MS);
+        self.events.push_back(ServerEvent::Do(Action::OpenSocket { subprotocols }));
+    }
+
+    pub(crate) fn opened(&mut self) {
+        if let Some(message) = self.first_message.take() {
+            self.events.push_back(ServerEvent::Do(Action::SendSocket(message)));
+        }
+    }
+
+    /// Sends while the room is joined; otherwise the message is dropped, and whoever needs it sends it again after
+    /// the next welcome.
+    pub(crate) fn send(&mut self, message: &ClientMessage) {
+        if self.is_up() {
+            self.events.push_back(ServerEvent::Do(Action::SendSocket(codec::encode(message))));
+        }
+    }
+
+    pub(crate) fn message(&mut self, now: u64, bytes: &[u8]) {
+        self.heard_at = now;
+        self.ping_until = None;
+        let records = match codec::decode::<ServerMessage>(bytes, limits::MAX_SERVER_MESSAGE_BYTES) {
+            Ok(records) => records,
+            // A server of another version, or none at all: trying again will not help.
+            Err(_) => return self.refused(now, Refusal::Version, "the server's message cannot be read".to_owned()),
+        };
+        for record in records {
+            match record {
+                Ok(ServerMessage::Refused { refusal, detail }) => self.refused(now, refusal, detail.into_string()),
+                Ok(message) => self.events.push_back(ServerEvent::Message(message)),
+                Err(_) => return self.refused(now, Refusal::BadMessage, "a message cannot be read".to_owned()),
+            }
+        }
+    }
+
+    fn refused(&mut self, now: u64, refusal: Refusal, detail: String) {
+        if refusal == Refusal::PeerGone {
+            // Its `Left` is on the way or was read already.
+        } else if refusal.is_passing() {
+            self.last_refusal = Some(RoomError::Refused(refusal, detail));
+            self.events.push_back(ServerEvent::Do(Action::CloseSocket));
+            self.closed(now);
+        } else {
+            self.events.push_back(ServerEvent::Failed(RoomError::Refused(refusal, detail)));
+        }
+    }
+
+    /// Takes the welcome in; true for the first one.
+    pub(crate) fn welcomed(&mut self, now: u64, welcome: &Welcome) -> bool {
+        let first = self.identity.is_none();
+        self.identity = Some((welcome.id, welcome.resume));
+        self.state = State::Up;
+        self.join_by = None;
+        self.failures = 0;
+        self.heard_at = now;
+        first
+    }
+
+    pub(crate) fn closed(&mut self, now: u64) {
+        if matches!(self.state, State::Idle | State::Warming | State::Backoff(_)) {
+            return;
+        }
+        if self.is_up() {
+            self.events.push_back(ServerEvent::State(SignalingState::Reconnecting));
+        }
+        let (base, most) = timing::BACKOFF_MS;
+        let ceiling = (base << self.failures.min(10)).min(most);
+        self.failures += 1;
+        self.ping_until = None;
+        // Full jitter, so that the members of a restarted server do not come back in one wave.
+        self.state = State::Backoff(now + base / 4 + self.random.below(ceiling));
+    }
+
+    pub(crate) fn online(&mut self, now: u64) {
+        match self.state {
+            State::Backoff(_) => self.state = State::Backoff(now),
+            // A socket may outlive its network without a word: ask now rather than after the idle time.
+            State::Up if self.ping_until.is_none() => self.ping(now),
+            _ => {}
+        }
+    }
+
+    fn ping(&mut self, now: u64) {
+        self.ping_until = Some(now + timing::SOCKET_PONG_MS);
+        let nonce = self.random.next_u64() as u32;
+        self.send(&ClientMessage::Ping { nonce });
+    }
+
+    pub(crate) fn timed_out(&mut self, now: u64) {
+        if self.join_by.is_some_and(|at| at <= now) {
+            self.join_by = None;
+            let error = self.last_refusal.take().unwrap_or(RoomError::Unreachable(self.join_timeout_ms));
+            return self.events.push_back(ServerEvent::Failed(error));
+        }
+        match self.state {
+            State::Joining(at) if at <= now => {
+                self.events.push_back(ServerEvent::Do(Action::CloseSocket));
+                self.closed(now);
+            }
+            State::Backoff(at) if at <= now => self.events.push_back(ServerEvent::Rejoin),
+            State::Up => match self.ping_until {
+                Some(at) if at <= now => {
+                    self.events.push_back(ServerEvent::Do(Action::CloseSocket));
+                    self.closed(now);
+                }
+                None if self.heard_at + timing::SOCKET_IDLE_MS <= now => self.ping(now),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}

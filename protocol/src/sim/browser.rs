@@ -1,0 +1,148 @@
+//! A model of RTCPeerConnection: descriptions with ufrags, and connections that open when both ends fit.
+
+use std::collections::BTreeMap;
+
+use super::ConnectionKey;
+use crate::action::{ConnectionId, Input, Start};
+use crate::sdp;
+
+#[derive(Debug)]
+struct Connection {
+    ufrag: String,
+    /// The other side's ufrag and DTLS role (`a=setup`), once its description is set.
+    remote: Option<(String, String)>,
+    /// Our own DTLS role, fixed when we answer.
+    answers: bool,
+    candidates: usize,
+    other_end: Option<ConnectionKey>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Browser {
+    connections: BTreeMap<ConnectionKey, Connection>,
+    made: u64,
+}
+
+fn setup(text: &str) -> String {
+    text.lines().find_map(|line| line.strip_prefix("a=setup:")).unwrap_or_default().trim().to_owned()
+}
+
+impl Browser {
+    /// Makes a connection; gives its local description and the candidates it will find.
+    pub(super) fn open(&mut self, key: ConnectionKey, start: Start) -> (String, Vec<String>) {
+        self.made += 1;
+        let made = self.made;
+        let ufrag = format!("u{made:07}");
+        let (remote, answers, candidates) = match &start {
+            Start::Offer { .. } => (None, false, 0),
+            Start::Answer { offer } => {
+                (sdp::ufrag(offer).map(|u| (u.to_owned(), setup(offer))), true, offer.matches("a=candidate").count())
+            }
+        };
+        let role = if answers { "active" } else { "actpass" };
+        let text = format!(
+            "v=0\r\no=- {made} 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=extmap-allow-mixed\r\n\
+             a=msid-semantic: WMS\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n\
+             a=ice-ufrag:{ufrag}\r\na=ice-pwd:{made:024}\r\na=ice-options:trickle\r\n\
+             a=fingerprint:sha-256 {}\r\na=setup:{role}\r\na=mid:0\r\na=sctp-port:5000\r\na=max-message-size:262144\r\n",
+            ["AB"; 32].join(":")
+        );
+        self.connections.insert(key, Connection { ufrag, remote, answers, candidates, other_end: None });
+        let found = (0..2).map(|n| format!("candidate:{n} 1 udp 2113937151 192.0.2.{} 5{n}000 typ host", key.0 + 1));
+        (text, found.collect())
+    }
+
+    pub(super) fn set_remote(&mut self, key: ConnectionKey, text: &str) {
+        if let Some(connection) = self.connections.get_mut(&key) {
+            connection.remote = sdp::ufrag(text).map(|ufrag| (ufrag.to_owned(), setup(text)));
+            connection.candidates += text.matches("a=candidate").count();
+        }
+    }
+
+    pub(super) fn add_candidate(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.get_mut(&key) {
+            assert!(connection.remote.is_some(), "a candidate before the remote description throws");
+            connection.candidates += 1;
+        }
+    }
+
+    /// The connection that fits this one, if both know each other and one has an address to try.
+    pub(super) fn partner(&self, key: ConnectionKey) -> Option<ConnectionKey> {
+        let one = self.connections.get(&key).filter(|c| c.other_end.is_none())?;
+        let (wanted, role) = one.remote.as_ref()?;
+        let fits = |(other_key, other): &(&ConnectionKey, &Connection)| {
+            let Some((theirs, their_role)) = &other.remote else { return false };
+            // What I was told of them must fit what they were told of me: one DTLS client, one server.
+            let roles = one.answers || other.answers || role != their_role;
+            other_key.0 != key.0
+                && other.ufrag == *wanted
+                && *theirs == one.ufrag
+                && other.other_end.is_none()
+                && one.candidates + other.candidates > 0
+                && roles
+        };
+        self.connections.iter().find(fits).map(|(key, _)| *key)
+    }
+
+    pub(super) fn connect(&mut self, one: ConnectionKey, other: ConnectionKey) -> bool {
+        for (from, to) in [(one, other), (other, one)] {
+            if let Some(connection) = self.connections.get_mut(&from) {
+                connection.other_end = Some(to);
+            }
+        }
+        true
+    }
+
+    pub(super) fn other_end(&self, key: ConnectionKey) -> Option<ConnectionKey> {
+        self.connections.get(&key)?.other_end
+    }
+
+    /// Closes one end; gives the other if it was open.
+    pub(super) fn close(&mut self, key: ConnectionKey) -> Option<ConnectionKey> {
+        let other = self.connections.remove(&key)?.other_end?;
+        self.connections.get_mut(&other)?.other_end = None;
+        Some(other)
+    }
+
+    pub(super) fn cut(&mut self, a: usize, b: usize) -> Vec<ConnectionKey> {
+        let ends = self.connections.iter().filter(|(key, c)| key.0 == a && c.other_end.is_some_and(|o| o.0 == b));
+        let ends: Vec<_> = ends.filter_map(|(key, c)| Some([*key, c.other_end?])).flatten().collect();
+        for key in &ends {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.other_end = None;
+                connection.remote = None;
+            }
+        }
+        ends
+    }
+
+    /// A dead browser: its ends never answer again, and the others do not notice by themselves.
+    pub(super) fn crash(&mut self, peer: usize) {
+        self.connections.retain(|key, _| key.0 != peer);
+        for connection in self.connections.values_mut() {
+            if connection.other_end.is_some_and(|other| other.0 == peer) {
+                connection.other_end = None;
+                connection.remote = None;
+            }
+        }
+    }
+
+    pub(super) fn open_between(&self, a: usize, b: usize) -> usize {
+        let between = |(key, c): &(&ConnectionKey, &Connection)| key.0 == a && c.other_end.is_some_and(|o| o.0 == b);
+        self.connections.iter().filter(between).count()
+    }
+
+    pub(super) fn live(&self, peer: usize) -> usize {
+        self.connections.keys().filter(|key| key.0 == peer).count()
+    }
+
+    /// Whether an input about a connection is still due: closed ones report nothing.
+    pub(super) fn wants(&self, peer: usize, input: &Input) -> bool {
+        let about = |id: &ConnectionId| self.connections.contains_key(&(peer, *id));
+        match input {
+            Input::LocalDescription(id, _) | Input::LocalCandidate(id, _) | Input::GatheringComplete(id) => about(id),
+            Input::ChannelsOpen(id) => self.other_end((peer, *id)).is_some(),
+            _ => true,
+        }
+    }
+}

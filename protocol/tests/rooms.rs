@@ -1,0 +1,188 @@
+//! Rooms on a fake clock: what members are told when peers come, go, crash, and when the server is lost.
+
+use peerloom_protocol::action::{Event, SignalingState};
+use peerloom_protocol::link::LinkError;
+use peerloom_protocol::room::RoomError;
+use peerloom_protocol::signal::LeaveReason;
+use peerloom_protocol::sim::{Faults, World};
+
+fn two() -> (World, usize, usize) {
+    let mut world = World::new(1, Faults::default());
+    let a = world.join("demo");
+    world.run_for(1_000);
+    let b = world.join("demo");
+    world.run_for(2_000);
+    assert!(world.connected(a, b));
+    (world, a, b)
+}
+
+/// Time from `b`'s join to its first connection, in milliseconds.
+fn time_to_connect(world: &World, peer: usize, joined_at: u64) -> u64 {
+    let connected = world.events(peer).iter().find(|(_, event)| matches!(event, Event::PeerConnected(..)));
+    connected.expect("connected").0 - joined_at
+}
+
+#[test]
+fn a_newcomer_is_connected_by_deposited_cards() {
+    let (world, a, b) = two();
+    // 25 ms to the server and back, a few for the cards, five one-way trips for the model's ICE, DTLS and SCTP. Plain
+    // offer/answer would need two more round trips through the server.
+    assert!(time_to_connect(&world, b, 1_000) < 250, "{:?}", world.events(b));
+    let id = world.id(b).unwrap();
+    let about_b: Vec<_> = world.events(a).iter().map(|(_, event)| event.clone()).collect();
+    assert!(matches!(&about_b[..], [
+        Event::Signaling(SignalingState::Connecting),
+        Event::Signaling(SignalingState::Connected),
+        Event::Joined(_),
+        Event::PeerJoined { id: joined, .. },
+        Event::PeerConnected(connected, _),
+    ] if *joined == id && *connected == id), "{about_b:?}");
+}
+
+#[test]
+fn eight_peers_that_come_at_once_form_a_full_mesh() {
+    let mut world = World::new(2, Faults::default());
+    let peers: Vec<_> = (0..8).map(|_| world.join("demo")).collect();
+    world.run_for(5_000);
+    for a in 0..8 {
+        for b in 0..a {
+            assert!(world.connected(peers[a], peers[b]), "{a} and {b}");
+        }
+        // Seven links and two warm connections for the next newcomers; nothing else is left over.
+        assert_eq!(world.live_connections(peers[a]), 9);
+    }
+}
+
+#[test]
+fn rooms_do_not_mix() {
+    let mut world = World::new(3, Faults::default());
+    let (a, b) = (world.join("one"), world.join("two"));
+    world.run_for(3_000);
+    assert!(!world.connected(a, b));
+    assert!(!world.events(a).iter().any(|(_, e)| matches!(e, Event::PeerJoined { .. })));
+}
+
+#[test]
+fn goodbye_is_seen_at_once_and_only_once() {
+    let (mut world, a, b) = two();
+    let (id, left_at) = (world.id(b).unwrap(), world.now());
+    world.leave(b);
+    world.run_for(5_000);
+    let left: Vec<_> = world.events(a).iter().filter(|(_, e)| matches!(e, Event::PeerLeft(..))).collect();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].1, Event::PeerLeft(id, LeaveReason::Left));
+    assert!(left[0].0 - left_at < 100);
+    assert_eq!(world.events(b).last().map(|(_, e)| e), Some(&Event::Closed(None)));
+    assert_eq!(world.live_connections(b), 0);
+}
+
+#[test]
+fn a_crash_is_told_when_the_connection_does_not_answer() {
+    let (mut world, a, b) = two();
+    let (id, at) = (world.id(b).unwrap(), world.now());
+    world.crash(b);
+    world.run_for(10_000);
+    let (time, event) = world.events(a).last().unwrap();
+    assert_eq!(*event, Event::PeerLeft(id, LeaveReason::Lost));
+    assert!(time - at < 4_000);
+}
+
+#[test]
+fn losing_the_server_disturbs_no_connection_and_ids_stay() {
+    let (mut world, a, b) = two();
+    let ids = [world.id(a), world.id(b)];
+    world.kill_server();
+    world.run_for(20_000);
+    assert!(world.connected(a, b));
+    world.start_server();
+    world.run_for(10_000);
+    assert!(world.connected(a, b));
+    assert_eq!([world.id(a), world.id(b)], ids);
+    for peer in [a, b] {
+        let events: Vec<_> = world.events(peer).iter().map(|(_, e)| e).collect();
+        assert!(!events.iter().any(|e| matches!(e, Event::PeerLeft(..) | Event::PeerSuspended(_))), "{events:?}");
+        assert_eq!(events.iter().filter(|e| matches!(e, Event::PeerJoined { .. })).count(), 1);
+        assert_eq!(**events.last().unwrap(), Event::Signaling(SignalingState::Connected));
+    }
+    // The room is whole again: a newcomer meets both.
+    let c = world.join("demo");
+    world.run_for(3_000);
+    assert!(world.connected(a, c) && world.connected(b, c));
+}
+
+#[test]
+fn a_server_killed_while_joining_is_joined_after_its_restart() {
+    for killed_at in (0..300).step_by(7) {
+        let mut world = World::new(killed_at, Faults::default());
+        let (a, b) = (world.join("demo"), world.join("demo"));
+        world.run_for(killed_at);
+        world.kill_server();
+        world.run_for(1_000);
+        world.start_server();
+        world.run_for(30_000);
+        assert!(world.connected(a, b), "killed at {killed_at} ms: {:?}", world.events(a));
+    }
+}
+
+#[test]
+fn a_server_that_never_comes_ends_the_join() {
+    let mut world = World::new(4, Faults::default());
+    world.kill_server();
+    let a = world.join("demo");
+    world.run_for(60_000);
+    assert_eq!(world.events(a).last().map(|(_, e)| e), Some(&Event::Closed(Some(RoomError::Unreachable(10_000)))));
+    assert_eq!(world.live_connections(a), 0);
+}
+
+#[test]
+fn a_broken_connection_is_made_again() {
+    let (mut world, a, b) = two();
+    world.cut(a, b);
+    assert!(!world.connected(a, b));
+    world.run_for(5_000);
+    assert!(world.connected(a, b));
+    let id = world.id(b).unwrap();
+    let about: Vec<_> = world.events(a).iter().map(|(_, e)| e).skip(3).collect();
+    assert!(
+        matches!(about[..], [Event::PeerJoined { .. }, Event::PeerConnected(..), Event::PeerSuspended(s), Event::PeerConnected(..)] if *s == id),
+        "{about:?}"
+    );
+}
+
+#[test]
+fn without_a_path_both_ends_get_the_error() {
+    let mut world = World::new(5, Faults { path: false, ..Faults::default() });
+    let (a, b) = (world.join("demo"), world.join("demo"));
+    world.run_for(120_000);
+    for (peer, other) in [(a, b), (b, a)] {
+        let last = world.last_event(peer, world.id(other).unwrap());
+        assert!(
+            matches!(last, Some(Event::PeerFailed(_, LinkError::NoPath | LinkError::PeerGaveUp))),
+            "{:?}",
+            world.events(peer)
+        );
+        assert!(world.live_connections(peer) <= 2, "only the warm ones are left");
+    }
+}
+
+#[test]
+fn another_protocol_is_refused_by_label() {
+    let mut world = World::new(6, Faults::default());
+    let (a, b) = (world.join_with("demo", "chat"), world.join_with("demo", "talk"));
+    world.run_for(5_000);
+    assert!(!world.connected(a, b));
+    let Some(Event::PeerFailed(_, error)) = world.last_event(a, world.id(b).unwrap()) else { panic!("no error") };
+    assert_eq!(error.code(), "protocol-mismatch");
+    assert!(error.to_string().contains("\"chat\""), "{error}");
+}
+
+#[test]
+fn old_cards_are_renewed() {
+    let mut world = World::new(7, Faults::default());
+    let a = world.join("demo");
+    world.run_for(900_000);
+    assert_eq!(world.live_connections(a), 2);
+    let b = world.join("demo");
+    world.run_for(2_000);
+    assert!(world.connected(a, b));
+}

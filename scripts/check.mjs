@@ -1,0 +1,64 @@
+// npm run check: everything a change must keep besides the tests. All checks run, then the failed ones are listed.
+import { readFileSync } from "node:fs";
+import { installPackages, tool } from "./lib/npm.mjs";
+import { at, ci } from "./lib/paths.mjs";
+import { buildDemo, buildFace, buildModule } from "./lib/products.mjs";
+import { attempt, Failure } from "./lib/run.mjs";
+import { reportSizes } from "./lib/sizes.mjs";
+import { main, say } from "./lib/steps.mjs";
+import { findRust } from "./lib/toolchain.mjs";
+
+const WASM = ["--target", "wasm32-unknown-unknown"];
+const DENY = ["--", "-D", "warnings"];
+const locked = ci ? ["--locked"] : [];
+
+const program = async (command, args, env) => (await attempt(command, args, { env })).status === 0;
+const clippy = (...args) => program("cargo", ["clippy", ...locked, ...args, ...DENY]);
+const script = (path, ...args) => program(process.execPath, [tool(path), ...args]);
+const types = (folder) => script("typescript/bin/tsc", "--noEmit", "-p", at(folder));
+
+/** The crates and the npm package carry one version, and the lock file names no registry. */
+function manifests() {
+  const crates = /\[workspace\.package\]\s*version = "([^"]+)"/.exec(
+    readFileSync(at("Cargo.toml"), "utf8"),
+  )?.[1];
+  const npm = JSON.parse(readFileSync(at("sdk/package.json"), "utf8")).version;
+  if (crates !== npm) console.error(`Cargo.toml has version ${crates}, sdk/package.json has ${npm}`);
+  const named = /"resolved": "http/.test(readFileSync(at("package-lock.json"), "utf8"));
+  if (named)
+    console.error("package-lock.json names a registry: npm install --omit-lockfile-registry-resolved");
+  return crates === npm && !named;
+}
+
+const checks = {
+  "versions and lock file": manifests,
+  rustfmt: () => program("cargo", ["fmt", "--all", "--check"]),
+  "biome (format and lint)": () => script("@biomejs/biome/bin/biome", ci ? "ci" : "check"),
+  "types of sdk": () => types("sdk"),
+  "types of www": () => types("www"),
+  "types of tests": () => types("tests"),
+  "size budget": reportSizes,
+  "clippy for this machine": () => clippy("--workspace", "--all-targets"),
+  "clippy for wasm: peerloom": () => clippy("--package", "peerloom", "--all-targets", ...WASM),
+  "clippy for wasm: the npm package's module": () =>
+    clippy("--package", "peerloom", "--no-default-features", "--features", "npm", ...WASM),
+  "clippy for wasm: Rust example page": () => clippy("--package", "rust-page", ...WASM),
+  "rustdoc (broken links)": () =>
+    program("cargo", ["doc", ...locked, "--no-deps", "--workspace"], { RUSTDOCFLAGS: "-D warnings" }),
+};
+
+await main(async () => {
+  await installPackages();
+  await findRust();
+  // The TypeScript checks read the built package, and the server's crate holds the demo.
+  await buildModule();
+  await buildFace();
+  await buildDemo();
+  const failed = [];
+  for (const [name, check] of Object.entries(checks)) {
+    say(`${name} …`);
+    if (!(await check())) failed.push(name);
+  }
+  if (failed.length > 0) throw new Failure(`these checks:\n  ${failed.join("\n  ")}`);
+  say("all checks passed");
+});

@@ -1,0 +1,10 @@
+// npm run format: writes every file as `npm run check` wants it.
+import { installPackages } from "./lib/npm.mjs";
+import { cargo, node } from "./lib/products.mjs";
+import { main } from "./lib/steps.mjs";
+
+await main(async () => {
+  await installPackages();
+  await cargo("fmt", "--all");
+  await node("@biomejs/biome/bin/biome", "check", "--write");
+});

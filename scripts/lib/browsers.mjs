@@ -1,0 +1,51 @@
+// The browsers and drivers the tests need: looked for, installed with apt where that is possible, else told plainly.
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { aptInstall } from "./apt.mjs";
+
+const PARTS = {
+  chromium: {
+    variable: "CHROMIUM_PATH",
+    programs: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
+    applications: ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"],
+    debian: "chromium",
+    remedy: "install Chromium or Chrome, or give its path in CHROMIUM_PATH",
+  },
+  chromedriver: {
+    variable: "CHROMEDRIVER",
+    programs: ["chromedriver"],
+    applications: [],
+    debian: "chromium-driver",
+    remedy: "install chromedriver of your Chromium's version, or give its path in CHROMEDRIVER",
+  },
+  firefox: {
+    variable: "FIREFOX_PATH",
+    programs: ["firefox-esr", "firefox"],
+    applications: ["/Applications/Firefox.app/Contents/MacOS/firefox"],
+    debian: "firefox-esr",
+    remedy: "install Firefox, or give its path in FIREFOX_PATH",
+  },
+};
+
+function find({ variable, programs, applications }) {
+  if (process.env[variable]) return process.env[variable];
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  const onPath = programs.flatMap((name) => folders.map((folder) => join(folder, name)));
+  return [...onPath, ...applications].find((path) => existsSync(path));
+}
+
+/**
+ * Finds the named parts, installing what is missing, and puts their paths into the environment under the names the
+ * tests read. Gives one line for each part that stays missing.
+ */
+export async function findBrowsers(...names) {
+  const missing = names.filter((name) => find(PARTS[name]) === undefined);
+  if (missing.length > 0) await aptInstall(missing.map((name) => PARTS[name].debian));
+  for (const name of names) {
+    const path = find(PARTS[name]);
+    if (path !== undefined) process.env[PARTS[name].variable] = path;
+  }
+  return names
+    .filter((name) => find(PARTS[name]) === undefined)
+    .map((name) => `no ${name}: ${PARTS[name].remedy}`);
+}

@@ -1,0 +1,121 @@
+// What is built, from what, in this order: module -> face -> demo -> server. Each step runs only when its inputs changed.
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { installPackages, tool } from "./npm.mjs";
+import { at, ci, glueDir, rustPageDir, serverBinary, target } from "./paths.mjs";
+import { run } from "./run.mjs";
+import { stampOf, whenStale } from "./stamps.mjs";
+import { say } from "./steps.mjs";
+import { findRust } from "./toolchain.mjs";
+
+const WASM = "wasm32-unknown-unknown";
+const RUST = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml", "protocol"];
+const TYPESCRIPT = ["package-lock.json", "tsconfig.base.json"];
+
+/** Runs cargo with the terminal's progress bar. */
+export async function cargo(command, ...args) {
+  await findRust();
+  // In CI a lock file that does not fit is an error; `cargo fmt` reads none.
+  const locked = ci && command !== "fmt" ? ["--locked"] : [];
+  return run("cargo", [command, ...locked, ...args], { show: "progress" });
+}
+
+/** Runs a JavaScript program that an npm package brought. */
+export const node = (script, ...args) => run(process.execPath, [tool(script), ...args]);
+
+async function glue(wasm, outDir, ...flags) {
+  rmSync(outDir, { recursive: true, force: true });
+  await cargo("run", "--quiet", "--package", "xtask", "--", "glue", wasm, outDir, ...flags);
+}
+
+/**
+ * The browser module and its glue, into `sdk/pkg/wasm`. `dev` compiles in seconds and keeps names and checks; the
+ * result is several times larger.
+ */
+export function buildModule({ dev = false } = {}) {
+  const inputs = [...RUST, "sdk/Cargo.toml", "sdk/src", "xtask", "package-lock.json"];
+  const outputs = ["peerloom.js", "peerloom.d.ts", "peerloom_bg.wasm"].map((name) => join(glueDir, name));
+  return whenStale("module", { inputs, outputs, text: [dev] }, async () => {
+    say("compiling the browser module (Rust to WebAssembly) …");
+    const profile = dev ? "dev" : "wasm";
+    const features = ["--no-default-features", "--features", "npm"];
+    await cargo("build", "--package", "peerloom", ...features, "--profile", profile, "--target", WASM);
+    say("writing its JavaScript glue …");
+    await glue(join(target, WASM, dev ? "debug" : "wasm", "peerloom.wasm"), glueDir);
+    if (dev) return;
+    say("shrinking it with wasm-opt …");
+    const wasm = join(glueDir, "peerloom_bg.wasm");
+    await node("binaryen/bin/wasm-opt", "-Oz", wasm, "-o", wasm);
+  });
+}
+
+/** The npm package's `sdk/dist`: the TypeScript face, the module beside it, and the one-file variant. */
+export function buildFace() {
+  const dist = at("sdk", "dist");
+  const inputs = [...TYPESCRIPT, "sdk/ts", "sdk/tsconfig.json", "sdk/package.json"];
+  const outputs = ["index.js", "index.d.ts", "inline.js", "wasm/peerloom_bg.wasm"].map((name) =>
+    join(dist, name),
+  );
+  return whenStale("face", { inputs, outputs, text: [stampOf("module")] }, async () => {
+    say("compiling the TypeScript package …");
+    rmSync(dist, { recursive: true, force: true });
+    await node("typescript/bin/tsc", "-p", at("sdk"));
+    cpSync(glueDir, join(dist, "wasm"), { recursive: true });
+    writeInline(dist);
+  });
+}
+
+/** `peerloom/inline`: the package with the module inside its JavaScript, for bundlers that cannot copy a file. */
+function writeInline(dist) {
+  const base64 = readFileSync(join(dist, "wasm", "peerloom_bg.wasm")).toString("base64");
+  const code = `import { load } from "./index.js";
+export * from "./index.js";
+// Starts now, and join() waits for it. A failure is told by join() too.
+load(Uint8Array.from(atob("${base64}"), (c) => c.charCodeAt(0))).catch(() => {});
+`;
+  writeFileSync(join(dist, "inline.js"), code);
+  writeFileSync(join(dist, "inline.d.ts"), 'export * from "./index.js";\n');
+}
+
+/** The demo's pages, into `www/dist`. */
+export function buildDemo() {
+  const inputs = [...TYPESCRIPT, "www"];
+  return whenStale(
+    "demo",
+    { inputs, outputs: [at("www/dist/index.html")], text: [stampOf("face")] },
+    async () => {
+      say("building the demo …");
+      await node("vite/bin/vite.js", "build", at("www"), "--logLevel", "warn");
+    },
+  );
+}
+
+/** The signaling server, with the demo inside it. */
+export function buildServer() {
+  const inputs = [...RUST, "signaling", "www/dist"];
+  return whenStale("server", { inputs, outputs: [serverBinary] }, async () => {
+    say("compiling the signaling server …");
+    await cargo("build", "--release", "--package", "peerloom-signaling");
+  });
+}
+
+/** The example page written in Rust; only the tests use it. */
+export function buildRustPage() {
+  const page = "examples/rust-page";
+  const inputs = [...RUST, "sdk/Cargo.toml", "sdk/src", "xtask", page];
+  const outputs = [join(rustPageDir, "rust_page_bg.wasm")];
+  return whenStale("rust-page", { inputs, outputs }, async () => {
+    say("compiling the Rust example page …");
+    await cargo("build", "--package", "rust-page", "--profile", "wasm", "--target", WASM);
+    await glue(join(target, WASM, "wasm", "rust_page.wasm"), rustPageDir, "--default-path");
+    mkdirSync(rustPageDir, { recursive: true });
+    cpSync(at(page, "index.html"), join(rustPageDir, "index.html"));
+  });
+}
+
+/** Everything `npm start` needs. True when something was built anew. */
+export async function buildAll() {
+  await installPackages();
+  const built = [await buildModule(), await buildFace(), await buildDemo(), await buildServer()];
+  return built.includes(true);
+}

@@ -1,0 +1,90 @@
+// The kinds of tests. Each suite gives `{ passed, failed, skipped }`, where `skipped` lists reasons, one line each.
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { findBrowsers } from "./browsers.mjs";
+import { installPackages, tool } from "./npm.mjs";
+import { pack } from "./pack.mjs";
+import { at, ci, rustPageDir, serverBinary, target } from "./paths.mjs";
+import { buildAll, buildRustPage } from "./products.mjs";
+import { attempt } from "./run.mjs";
+import { findRust } from "./toolchain.mjs";
+import { findRunner } from "./wasm-runner.mjs";
+
+/** Runs `cargo test` and adds up what its test programs tell. */
+async function cargoTest(args, env = {}) {
+  await findRust();
+  const all = ["test", ...(ci ? ["--locked"] : []), "--no-fail-fast", ...args];
+  const { status, output } = await attempt("cargo", all, { env, show: "always" });
+  const counts = { passed: 0, failed: 0, skipped: [] };
+  for (const [, passed, failed] of output.matchAll(/test result: \w+\. (\d+) passed; (\d+) failed/g)) {
+    counts.passed += Number(passed);
+    counts.failed += Number(failed);
+  }
+  // A test program that does not compile, or that crashes, tells no number.
+  if (status !== 0 && counts.failed === 0) counts.failed = 1;
+  return counts;
+}
+
+/** Runs Playwright in a folder of `tests/` and reads its report. */
+async function playwright(folder, env) {
+  const report = join(target, "test-reports", `${folder}.json`);
+  rmSync(report, { force: true });
+  mkdirSync(join(target, "test-reports"), { recursive: true });
+  const args = ["test", "--config", at("tests", folder, "playwright.config.ts"), "--reporter=list,json"];
+  const { status } = await attempt(process.execPath, [tool("@playwright/test/cli.js"), ...args], {
+    env: { PLAYWRIGHT_JSON_OUTPUT_FILE: report, PEERLOOM_SERVER: serverBinary, ...env },
+    show: "always",
+  });
+  if (!existsSync(report)) return { passed: 0, failed: 1, skipped: [] };
+  const { stats } = JSON.parse(readFileSync(report, "utf8"));
+  const failed = stats.unexpected + stats.flaky;
+  return {
+    passed: stats.expected,
+    failed: status !== 0 && failed === 0 ? 1 : failed,
+    skipped: stats.skipped > 0 ? [`${stats.skipped} tests in tests/${folder} were skipped`] : [],
+  };
+}
+
+async function rust() {
+  return cargoTest(["--workspace"]);
+}
+
+async function wasm() {
+  const missing = await findBrowsers("chromium", "chromedriver");
+  await findRust();
+  const { runner, remedy } = await findRunner();
+  if (remedy) missing.push(remedy);
+  if (missing.length > 0) return { passed: 0, failed: 0, skipped: missing };
+  // With both drivers in the environment the runner would take Firefox.
+  const env = { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: runner, GECKODRIVER: undefined };
+  return cargoTest(["--package", "peerloom", "--target", "wasm32-unknown-unknown"], env);
+}
+
+async function browser() {
+  await buildAll();
+  await buildRustPage();
+  const [noChromium] = await findBrowsers("chromium");
+  if (noChromium) return { passed: 0, failed: 0, skipped: [noChromium] };
+  const noFirefox = await findBrowsers("firefox");
+  const counts = await playwright("browser", { PEERLOOM_RUST_PAGE: rustPageDir });
+  return { ...counts, skipped: [...noFirefox, ...counts.skipped] };
+}
+
+async function packageSuite() {
+  await buildAll();
+  const tarball = await pack();
+  const [noChromium] = await findBrowsers("chromium");
+  if (noChromium) return { passed: 0, failed: 0, skipped: [noChromium] };
+  return playwright("package", { PEERLOOM_TARBALL: tarball });
+}
+
+/** Every suite by name, in the order they run. */
+export const suites = {
+  rust: { title: "Rust tests", run: rust },
+  wasm: { title: "Rust tests in a browser", run: wasm },
+  browser: { title: "whole-system tests in browsers", run: browser },
+  package: { title: "tests of the packed npm package", run: packageSuite },
+};
+
+/** What every suite needs before it. */
+export const prepare = installPackages;

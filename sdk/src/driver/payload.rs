@@ -1,0 +1,50 @@
+//! Message bytes on both sides of the WebAssembly border.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use js_sys::Uint8Array;
+use peerloom_protocol::channel;
+
+/// One message to send. Small ones live here, large ones stay JavaScript's and are copied frame by frame, because
+/// WebAssembly memory never shrinks.
+#[derive(Clone)]
+pub(crate) enum Payload {
+    Here(Rc<[u8]>),
+    There(Uint8Array),
+}
+
+/// Messages above this stay where they are.
+const COPY_BELOW_BYTES: u32 = 16 * 1024;
+
+impl Payload {
+    pub(crate) fn text(text: &str) -> Self {
+        Self::Here(Rc::from(text.as_bytes()))
+    }
+
+    /// Takes the bytes as they are now if small; a large array must not change until it is sent.
+    pub(crate) fn array(array: Uint8Array) -> Self {
+        if array.length() <= COPY_BELOW_BYTES { Self::Here(Rc::from(array.to_vec())) } else { Self::There(array) }
+    }
+}
+
+impl channel::Payload for Payload {
+    fn len(&self) -> usize {
+        match self {
+            Self::Here(bytes) => bytes.len(),
+            Self::There(array) => array.length() as usize,
+        }
+    }
+
+    fn append_range(&self, range: Range<usize>, out: &mut Vec<u8>) {
+        match self {
+            Self::Here(bytes) => out.extend_from_slice(&bytes[range]),
+            Self::There(array) => {
+                let start = out.len();
+                out.resize(start + range.len(), 0);
+                // A message is at most 16 MiB, so its offsets fit.
+                array.subarray(range.start as u32, range.end as u32).copy_to(&mut out[start..]);
+            }
+        }
+    }
+}

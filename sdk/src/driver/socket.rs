@@ -1,0 +1,63 @@
+//! The WebSocket to the signaling server.
+
+use std::cell::Cell;
+
+use gloo::events::EventListener;
+use js_sys::{Array, ArrayBuffer, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{BinaryType, MessageEvent, WebSocket};
+
+use crate::error::Error;
+
+/// What a socket reports.
+pub(crate) enum SocketEvent {
+    Opened,
+    Message(Vec<u8>),
+    Closed,
+}
+
+/// An open or opening WebSocket. Dropping it closes it and reports nothing more.
+pub(crate) struct Socket {
+    // Declared before the socket: fields drop in order, so no listener outlives it.
+    _listeners: [EventListener; 3],
+    socket: WebSocket,
+    pub(crate) sent_bytes: Cell<u64>,
+}
+
+impl Socket {
+    pub(crate) fn open(
+        url: &str,
+        subprotocols: &[String],
+        report: impl Fn(SocketEvent) + Clone + 'static,
+    ) -> Result<Self, Error> {
+        let offered: Array = subprotocols.iter().map(|text| JsValue::from_str(text)).collect();
+        let socket = WebSocket::new_with_str_sequence(url, &offered).map_err(|error| Error::thrown(&error))?;
+        socket.set_binary_type(BinaryType::Arraybuffer);
+        let (opened, message, closed) = (report.clone(), report.clone(), report);
+        let listeners = [
+            EventListener::new(&socket, "open", move |_| opened(SocketEvent::Opened)),
+            EventListener::new(&socket, "message", move |event| {
+                let data = event.dyn_ref::<MessageEvent>().map(MessageEvent::data);
+                // The server sends binary messages only; anything else is left to the core to refuse.
+                let buffer = data.and_then(|data| data.dyn_into::<ArrayBuffer>().ok());
+                message(SocketEvent::Message(buffer.map(|b| Uint8Array::new(&b).to_vec()).unwrap_or_default()));
+            }),
+            EventListener::new(&socket, "close", move |_| closed(SocketEvent::Closed)),
+        ];
+        Ok(Self { _listeners: listeners, socket, sent_bytes: Cell::new(0) })
+    }
+
+    /// Sends, or does nothing when the socket is not open: its `close` event is on the way then.
+    pub(crate) fn send(&self, bytes: &[u8]) {
+        if self.socket.ready_state() == WebSocket::OPEN && self.socket.send_with_u8_array(bytes).is_ok() {
+            self.sent_bytes.set(self.sent_bytes.get() + bytes.len() as u64);
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Closing never throws without arguments; messages already sent still go out.
+        let _ = self.socket.close();
+    }
+}

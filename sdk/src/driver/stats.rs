@@ -1,0 +1,137 @@
+//! What can be told of a connection: its path, its round trip, its bytes.
+
+use js_sys::Reflect;
+use peerloom_protocol::action::ConnectionId;
+use peerloom_protocol::id::PeerId;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{RtcPeerConnection, RtcStatsReport};
+
+use super::Driver;
+
+/// How a connected peer is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// From browser to browser.
+    Direct,
+    /// Through a TURN server of either side.
+    Turn,
+}
+
+impl Path {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Turn => "turn",
+        }
+    }
+}
+
+/// Bytes that went over the server and directly, since the room was joined.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Traffic {
+    pub(crate) server_sent: u64,
+    pub(crate) server_received: u64,
+    pub(crate) direct_sent: u64,
+    pub(crate) direct_received: u64,
+}
+
+impl Traffic {
+    pub(super) fn closed(&mut self, sent: u64) {
+        self.direct_sent += sent;
+    }
+}
+
+/// A peer's connection as the browser reports it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PeerStats {
+    /// Of the selected candidate pair, in milliseconds.
+    pub(crate) rtt_ms: Option<f64>,
+    pub(crate) local_candidate: Option<String>,
+    pub(crate) remote_candidate: Option<String>,
+    pub(crate) sent_bytes: u64,
+    pub(crate) received_bytes: u64,
+    pub(crate) sent_messages: u64,
+    pub(crate) received_messages: u64,
+}
+
+fn field(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &JsValue::from_str(name)).unwrap_or_default()
+}
+
+/// Reads the selected pair out of `getStats()` (W3C webrtc-stats).
+async fn selected_pair(pc: &RtcPeerConnection) -> Option<PeerStats> {
+    let report = JsFuture::from(pc.get_stats()).await.ok()?.dyn_into::<RtcStatsReport>().ok()?;
+    let entries: Vec<JsValue> = js_sys::try_iter(&report).ok()??.filter_map(Result::ok).collect();
+    // Each entry is [id, stats].
+    let values: Vec<JsValue> = entries.iter().map(|e| Reflect::get_u32(e, 1).unwrap_or_default()).collect();
+    let is = |value: &JsValue, name: &str, text: &str| field(value, name).as_string().as_deref() == Some(text);
+    let transport = values.iter().find(|value| is(value, "type", "transport"));
+    let selected = transport.and_then(|t| field(t, "selectedCandidatePairId").as_string());
+    let pair = values.iter().find(|value| match &selected {
+        Some(id) => is(value, "id", id),
+        // Firefox has no transport entry, but marks the pair.
+        None => is(value, "type", "candidate-pair") && field(value, "selected").is_truthy(),
+    })?;
+    let kind = |end: &str| {
+        let id = field(pair, end).as_string()?;
+        let candidate = values.iter().find(|value| is(value, "id", &id))?;
+        field(candidate, "candidateType").as_string()
+    };
+    Some(PeerStats {
+        rtt_ms: field(pair, "currentRoundTripTime").as_f64().map(|seconds| seconds * 1000.0),
+        local_candidate: kind("localCandidateId"),
+        remote_candidate: kind("remoteCandidateId"),
+        ..PeerStats::default()
+    })
+}
+
+impl Driver {
+    /// Bytes over the server and directly so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        let mut traffic = *self.traffic.borrow();
+        traffic.server_sent += self.socket.borrow().as_ref().map_or(0, |socket| socket.sent_bytes.get());
+        traffic.direct_sent += self.connections.borrow().values().map(|c| c.sent_bytes.get()).sum::<u64>();
+        traffic
+    }
+
+    /// The connection in use to a peer.
+    pub(crate) fn connection(&self, peer: PeerId) -> Option<RtcPeerConnection> {
+        let id = self.peers.borrow().connection_of(peer)?;
+        self.connections.borrow().get(&id).map(|connection| connection.pc().clone())
+    }
+
+    /// Counts and the selected path of a peer's connection. Fields the browser does not tell stay empty.
+    pub(crate) async fn peer_stats(&self, peer: PeerId) -> PeerStats {
+        let mut stats = match self.connection(peer) {
+            Some(pc) => selected_pair(&pc).await.unwrap_or_default(),
+            None => PeerStats::default(),
+        };
+        let peers = self.peers.borrow();
+        if let Some(data) = peers.peers.get(&peer) {
+            let connections = self.connections.borrow();
+            let connection = data.connection.and_then(|id| connections.get(&id));
+            stats.sent_bytes = connection.map_or(0, |c| c.sent_bytes.get());
+            stats.received_bytes = data.received_bytes;
+            stats.sent_messages = data.channels.iter().map(|c| c.outbox.sent_messages()).sum();
+            stats.received_messages = data.received_messages();
+        }
+        stats
+    }
+
+    /// Tells the application how a peer is reached, once the browser knows.
+    pub(super) fn find_path(&self, peer: PeerId, connection: ConnectionId) {
+        let Some(pc) = self.connections.borrow().get(&connection).map(|c| c.pc().clone()) else { return };
+        let me = self.me.clone();
+        spawn_local(async move {
+            let pair = selected_pair(&pc).await.unwrap_or_default();
+            let is_relay = |kind: &Option<String>| kind.as_deref() == Some("relay");
+            let turn = is_relay(&pair.local_candidate) || is_relay(&pair.remote_candidate);
+            let Some(driver) = me.upgrade() else { return };
+            let current = driver.peers.borrow().connection_of(peer);
+            if current == Some(connection) {
+                driver.sink.path(peer, if turn { Path::Turn } else { Path::Direct });
+            }
+        });
+    }
+}

@@ -1,0 +1,67 @@
+//! One error type for everything the SDK refuses, with the code that `docs/errors.md` explains.
+
+use peerloom_protocol::channel::SendError;
+use peerloom_protocol::hello::ProtocolError;
+use peerloom_protocol::link::LinkError;
+use peerloom_protocol::room::RoomError;
+use wasm_bindgen::{JsCast, JsValue};
+
+/// Why something failed. [`Error::code`] is stable: the same in Rust, TypeScript and the documentation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The room could not be joined, or ended.
+    #[error(transparent)]
+    Room(#[from] RoomError),
+    /// No connection to a peer.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The declared channels or the metadata are not allowed.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// A message cannot be sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// The receiver is not in the room.
+    #[error("the peer is not in the room")]
+    PeerGone,
+    /// The room was left or has ended.
+    #[error("the room is closed")]
+    Closed,
+    /// The address of the server is not an http, https, ws or wss address.
+    #[error("not an http, https, ws or wss address: {0}")]
+    BadUrl(String),
+    /// No channel with this label is declared, or it has another type.
+    #[error("no channel {0:?} is declared")]
+    NoChannel(String),
+    /// A value could not be turned into a message, or a message into a value.
+    #[error("the message does not fit its type: {0}")]
+    Codec(String),
+    /// The browser refused.
+    #[error("the browser refused: {0}")]
+    Browser(String),
+}
+
+impl Error {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Room(error) => error.code(),
+            Self::Link(error) => error.code(),
+            Self::Protocol(error) => error.code(),
+            Self::Send(error) => error.code(),
+            Self::PeerGone => "peer-gone",
+            Self::Closed => "closed",
+            Self::BadUrl(_) => "bad-url",
+            Self::NoChannel(_) => "no-channel",
+            Self::Codec(_) => "invalid-message",
+            Self::Browser(_) => "browser",
+        }
+    }
+
+    /// What a browser call threw.
+    pub(crate) fn thrown(value: &JsValue) -> Self {
+        let text = value.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
+        Self::Browser(text.or_else(|| value.as_string()).unwrap_or_else(|| "unknown".to_owned()))
+    }
+}

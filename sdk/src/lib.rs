@@ -1,0 +1,41 @@
+//! Typed peer-to-peer data channels for the browser.
+//!
+//! ```no_run
+//! # #[cfg(feature = "typed")] mod example {
+//! use futures::StreamExt;
+//! use peerloom::{Delivery, Room, To};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Chat { text: String }
+//!
+//! async fn hello() -> Result<(), peerloom::Error> {
+//!     let room = Room::builder("wss://example.org").room("demo").channel::<Chat>("chat", Delivery::Ordered).join().await?;
+//!     let (tx, mut rx) = room.channel::<Chat>("chat")?.split();
+//!     tx.send(To::All, &Chat { text: "hi".into() }).await?;
+//!     while let Some(message) = rx.next().await {
+//!         let _ = (message.from, message.data.text);
+//!     }
+//!     Ok(())
+//! }
+//! # }
+//! ```
+//!
+//! Everything is decided in [`peerloom_protocol`]; this crate drives the browser ([`RTCPeerConnection`], WebSocket,
+//! timers) and gives the API. It builds for `wasm32-unknown-unknown`. The same room is open to pages that use the npm
+//! package `peerloom`: same names, same wire.
+//!
+//! [`RTCPeerConnection`]: https://developer.mozilla.org/docs/Web/API/RTCPeerConnection
+
+mod driver;
+mod error;
+#[cfg(feature = "npm")]
+mod js;
+#[cfg(feature = "typed")]
+mod typed;
+
+pub use error::Error;
+pub use peerloom_protocol::hello::Delivery;
+pub use peerloom_protocol::id::PeerId;
+#[cfg(feature = "typed")]
+pub use typed::{Builder, Channel, Events, Receiver, Received, Room, RoomEvent, Sender, To};

@@ -1,0 +1,23 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * Browsers that talk to each other directly: join a room by name, exchange typed messages with everyone in it.
+ * Importing this module touches no global and loads nothing; {@link join} does.
+ *
+ * @module
+ */
+export { Channel, type Received, type SendOptions } from "./channel.js";
+export { type ErrorCode, PeerloomError } from "./errors.js";
+export type { Unsubscribe } from "./events.js";
+export { type JoinOptions, join } from "./join.js";
+export { load, type WasmSource } from "./load.js";
+export { Peer, type PeerPath, type PeerStats } from "./peer.js";
+export {
+  type ChannelDefinition,
+  type ChannelOptions,
+  channel,
+  type Delivery,
+  type MessageOf,
+  type Protocol,
+} from "./protocol.js";
+export type { PeerEvent, Room, RoomBase, RoomEvents, RoomStats, SignalingState } from "./room.js";
+export type { Json, StandardResult, StandardSchemaV1 } from "./schema.js";

@@ -1,0 +1,67 @@
+import { PeerloomError } from "./errors.js";
+import { load } from "./load.js";
+import type { Protocol } from "./protocol.js";
+import { type Room, RoomBase } from "./room.js";
+import type { Json } from "./schema.js";
+import { NativeRoom } from "./wasm/peerloom.js";
+
+/** How to join a room. */
+export interface JoinOptions<P extends Protocol> {
+  /** The room's name, 1 to 128 bytes of UTF-8 without control characters. Whoever gives the same name meets. */
+  readonly room: string;
+  /** The channels, by label; everyone in the room declares the same. */
+  readonly protocol?: P;
+  /** A small value (at most 2 KiB as JSON) that the others see as `peer.metadata`. */
+  readonly metadata?: Json;
+  /** STUN and TURN servers for the connections. Without any, peers meet in one network or on public addresses. */
+  readonly iceServers?: readonly RTCIceServer[];
+  /** How long the first join may take, in milliseconds (10,000 by default). A lost server is joined again for ever. */
+  readonly timeoutMs?: number;
+  /** Ends joining when it aborts, and leaves the room when it aborts later. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Joins a room at a signaling server, given by its http, https, ws or wss address. Resolves once the server has let us
+ * in; connections to the peers follow by themselves, and messages sent meanwhile wait for them.
+ *
+ * @throws PeerloomError `signaling-unreachable` (also when the server refuses this page's origin), `room-full`,
+ * `bad-room`, `bad-url`, `bad-protocol`, `metadata-too-long`, `load-failed`, …; or the signal's reason.
+ */
+export async function join<P extends Protocol = Record<never, never>>(
+  url: string | URL,
+  options: JoinOptions<P>,
+): Promise<Room<P>> {
+  const { room: name, protocol = {} as P, metadata, iceServers = [], timeoutMs = 10_000, signal } = options;
+  signal?.throwIfAborted();
+  const metadataText = metadata === undefined ? "" : JSON.stringify(metadata);
+  const room = new RoomBase<P>(name, protocol, metadata);
+  const channels = Object.entries(protocol).map(([label, { delivery, codec }]) => [
+    label,
+    typeof delivery === "object" ? delivery.lifetimeMs : delivery,
+    codec,
+  ]);
+  await load();
+  signal?.throwIfAborted();
+  const leave = () => void room.leave();
+  signal?.addEventListener("abort", leave, { once: true });
+  room.on("closed", () => signal?.removeEventListener("abort", leave));
+  try {
+    await room.start((onEvent, onMessages) => {
+      const configuration = { iceServers: [...iceServers] };
+      const where = [absolute(url), name, channels, metadataText, configuration, timeoutMs] as const;
+      return new NativeRoom(...where, onEvent, onMessages);
+    });
+  } catch (thrown) {
+    signal?.removeEventListener("abort", leave);
+    signal?.throwIfAborted();
+    throw PeerloomError.from(thrown);
+  }
+  return room as Room<P>;
+}
+
+/** An address relative to the page, such as "/", means the page's own server. */
+function absolute(url: string | URL): string {
+  const base = typeof location === "undefined" ? undefined : location.href;
+  return URL.canParse(url, base) ? new URL(url, base).href : String(url);
+}

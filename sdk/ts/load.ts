@@ -1,0 +1,23 @@
+import init, { type InitInput } from "./wasm/peerloom.js";
+import { PeerloomError } from "./errors.js";
+
+let loading: Promise<unknown> | undefined;
+
+/** Where the `.wasm` file comes from: an address, its bytes, a response, or a compiled module. */
+export type WasmSource = InitInput | Promise<InitInput>;
+
+/**
+ * Loads the WebAssembly module, once. `join` does it by itself; call it earlier to have it ready, or to give another
+ * place. After a failure the next call tries again.
+ *
+ * @throws PeerloomError `load-failed`
+ */
+export async function load(source?: WasmSource): Promise<void> {
+  loading ??= init({ module_or_path: source ?? new URL("./wasm/peerloom_bg.wasm", import.meta.url) });
+  try {
+    await loading;
+  } catch (cause) {
+    loading = undefined;
+    throw new PeerloomError("load-failed", "the WebAssembly module could not be loaded", { cause });
+  }
+}

@@ -1,0 +1,48 @@
+import type { StandardSchemaV1 } from "./schema.js";
+
+/**
+ * How messages are delivered.
+ *
+ * - `"ordered"`: reliable, in the order sent (the default).
+ * - `"unordered"`: reliable, as it arrives.
+ * - `"latest"`: only the newest value of each sender counts; late joiners get the last one that was sent to all.
+ * - `{ lifetimeMs }`: delivered within the time (1 to 65,535 ms), or dropped.
+ */
+export type Delivery = "ordered" | "unordered" | "latest" | { readonly lifetimeMs: number };
+
+/** Options of a channel. */
+export interface ChannelOptions {
+  readonly delivery?: Delivery;
+}
+
+/** A declared channel: what its messages are, and how they travel. Made by {@link channel}. */
+export interface ChannelDefinition<T> {
+  /** @internal */
+  readonly codec: "json" | "bytes";
+  /** @internal */
+  readonly delivery: Delivery;
+  /** @internal */
+  readonly schema: StandardSchemaV1<unknown, T> | undefined;
+}
+
+/** Channels by label. Everyone in a room declares the same ones. */
+export type Protocol = { readonly [label: string]: ChannelDefinition<unknown> };
+
+/** The message type of a declared channel. */
+export type MessageOf<D> = D extends ChannelDefinition<infer T> ? T : never;
+
+/**
+ * Declares a channel of JSON messages. With a schema every incoming message is checked; one that does not fit goes to
+ * `room.on("invalid")` and to no handler. Without one, `T` is a promise between the peers that nothing checks.
+ */
+export function channel<T>(
+  schema?: StandardSchemaV1<unknown, T>,
+  options: ChannelOptions = {},
+): ChannelDefinition<T> {
+  return { codec: "json", delivery: options.delivery ?? "ordered", schema };
+}
+
+/** Declares a channel of plain bytes. What arrives is a fresh `Uint8Array`. */
+channel.bytes = (options: ChannelOptions = {}): ChannelDefinition<Uint8Array> => {
+  return { codec: "bytes", delivery: options.delivery ?? "ordered", schema: undefined };
+};

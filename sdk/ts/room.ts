@@ -1,0 +1,261 @@
+import type { NativeRoom } from "./wasm/peerloom.js";
+import { Channel } from "./channel.js";
+import { PeerloomError } from "./errors.js";
+import { callSafely, Listeners, type Unsubscribe } from "./events.js";
+import { Peer, type PeerPath } from "./peer.js";
+import type { MessageOf, Protocol } from "./protocol.js";
+import type { Json } from "./schema.js";
+
+/** State of the link to the signaling server. Direct connections go on while it is `reconnecting`. */
+export type SignalingState = "connecting" | "connected" | "reconnecting" | "closed";
+
+/** A peer came, got connected, lost its connection for now, got it back, or left. */
+export interface PeerEvent {
+  readonly peer: Peer;
+  readonly state: "joined" | "connected" | "suspended" | "resumed" | "left";
+  /** Why it left: `left` (said goodbye), `lost` (vanished) or `evicted` (by the server). */
+  readonly reason?: string;
+}
+
+/** The events of a room and what comes with them. */
+export interface RoomEvents {
+  /** A listener added late is told `joined`, and `connected`, once for everyone already here. */
+  peer: PeerEvent;
+  signaling: { readonly state: SignalingState };
+  /** An incoming message was refused; no handler has seen it. */
+  invalid: { readonly from: Peer; readonly label: string; readonly error: PeerloomError };
+  /** Something failed that no promise tells: no path to a peer, a peer with another protocol. */
+  error: { readonly error: PeerloomError; readonly peer?: Peer };
+  /** The room is over: left, or ended by the server. Fires once. */
+  closed: { readonly error?: PeerloomError };
+}
+
+/** Bytes over the signaling server and directly to peers, since the room was joined. */
+export interface RoomStats {
+  readonly serverBytesSent: number;
+  readonly serverBytesReceived: number;
+  readonly directBytesSent: number;
+  readonly directBytesReceived: number;
+}
+
+/** A joined room: one channel per declared label, and what is below. */
+export type Room<P extends Protocol = Protocol> = RoomBase<P> & {
+  readonly [K in Exclude<keyof P, keyof RoomBase<P>>]: Channel<MessageOf<P[K]>>;
+};
+
+/** What every room has. A label that is a name used here is reached by {@link RoomBase.channel} alone. */
+export class RoomBase<P extends Protocol> implements AsyncDisposable {
+  readonly name: string;
+  readonly #peers = new Map<string, Peer>();
+  readonly #channels: ReadonlyMap<string, Channel<unknown>>;
+  /** In the order of the core's numbers: sorted by label as bytes of UTF-8. */
+  readonly #byIndex: readonly Channel<unknown>[];
+  readonly #listeners: { readonly [E in keyof RoomEvents]: Listeners<RoomEvents[E]> } = {
+    peer: new Listeners(),
+    signaling: new Listeners(),
+    invalid: new Listeners(),
+    error: new Listeners(),
+    closed: new Listeners(),
+  };
+  #native: NativeRoom | undefined;
+  #self: { readonly id: string; readonly metadata: Json | undefined };
+  #signaling: SignalingState = "connecting";
+  #stats: RoomStats = { serverBytesSent: 0, serverBytesReceived: 0, directBytesSent: 0, directBytesReceived: 0 };
+  /** Settled when the room is let in, or is not. */
+  readonly #joined = new Settled();
+  readonly #left = new Settled();
+
+  /** @internal */
+  constructor(name: string, protocol: P, metadata: Json | undefined) {
+    this.name = name;
+    this.#self = { id: "", metadata };
+    const native = () => this.#native;
+    this.#byIndex = sortedLabels(protocol).map((label, index) => {
+      const definition = protocol[label] as P[string];
+      const refuse = (from: Peer, error: PeerloomError) => this.#listeners.invalid.emit({ from, label, error });
+      return new Channel<unknown>(label, index, definition, native, refuse);
+    });
+    this.#channels = new Map(this.#byIndex.map((channel) => [channel.label, channel]));
+    for (const channel of this.#byIndex) {
+      if (!(channel.label in this)) Object.defineProperty(this, channel.label, { value: channel, enumerable: true });
+    }
+  }
+
+  /** Ourselves. The id stays the same when signaling reconnects. */
+  get self(): { readonly id: string; readonly metadata: Json | undefined } {
+    return this.#self;
+  }
+
+  /** Everyone else in the room, by id. */
+  get peers(): ReadonlyMap<string, Peer> {
+    return this.#peers;
+  }
+
+  get signaling(): SignalingState {
+    return this.#signaling;
+  }
+
+  /**
+   * The channel declared under this label.
+   * @throws PeerloomError `no-channel`
+   */
+  channel<K extends keyof P & string>(label: K): Channel<MessageOf<P[K]>> {
+    const channel = this.#channels.get(label);
+    if (channel === undefined) throw new PeerloomError("no-channel", `no channel "${label}" is declared`);
+    return channel as Channel<MessageOf<P[K]>>;
+  }
+
+  /** Calls `listener` for every event of this kind. Returns a function that stops it. */
+  on<E extends keyof RoomEvents>(event: E, listener: (event: RoomEvents[E]) => void): Unsubscribe {
+    const remove = this.#listeners[event].add(listener);
+    if (event !== "peer") return remove;
+    const tell = listener as (event: PeerEvent) => void;
+    // Whoever is here now; those who come later reach the listener by themselves.
+    const here = [...this.#peers.values()].map((peer) => ({ peer, connected: peer.state === "connected" }));
+    let listening = true;
+    queueMicrotask(() => {
+      for (const { peer, connected } of listening ? here : []) {
+        callSafely(tell, { peer, state: "joined" });
+        if (connected) callSafely(tell, { peer, state: "connected" });
+      }
+    });
+    return () => {
+      listening = false;
+      remove();
+    };
+  }
+
+  /** Bytes so far, by the way they went. */
+  stats(): RoomStats {
+    if (this.#native !== undefined) this.#stats = readTraffic(this.#native);
+    return this.#stats;
+  }
+
+  /**
+   * Says goodbye, so that the others see it at once, and closes every connection. Resolves when that is done; calling
+   * it again does nothing more. Messages already queued are handed to the browser first, but not waited for.
+   */
+  leave(): Promise<void> {
+    this.#native?.leave();
+    return this.#left.promise;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.leave();
+  }
+
+  /** @internal */
+  start(make: (onEvent: OnEvent, onMessages: OnMessages) => NativeRoom): Promise<void> {
+    this.#native = make(
+      (kind, peer, detail, error) => this.#event(kind, peer, detail, error),
+      (peer, index, buffer, places) => {
+        const from = this.#peers.get(peer);
+        if (from !== undefined) this.#byIndex[index]?.receive(from, buffer, places);
+      },
+    );
+    return this.#joined.promise;
+  }
+
+  #event(kind: string, id: string, detail: unknown, thrown: unknown): void {
+    const peer = this.#peers.get(id);
+    const error = thrown === null ? undefined : (PeerloomError.from(thrown) as PeerloomError);
+    switch (kind) {
+      case "self":
+        this.#self = { id, metadata: this.#self.metadata };
+        return this.#joined.resolve();
+      case "signaling":
+        this.#signaling = detail as SignalingState;
+        return this.#listeners.signaling.emit({ state: this.#signaling });
+      case "joined": {
+        const joined = new Peer(id, parseMetadata(detail as string), () => this.#native);
+        this.#peers.set(id, joined);
+        return this.#listeners.peer.emit({ peer: joined, state: "joined" });
+      }
+      case "closed":
+        return this.#closed(error);
+      default:
+        if (peer !== undefined) this.#peerEvent(kind, peer, detail, error);
+    }
+  }
+
+  #peerEvent(kind: string, peer: Peer, detail: unknown, error: PeerloomError | undefined): void {
+    switch (kind) {
+      case "path": {
+        const state = peer.state === "connected" ? "resumed" : "connected";
+        peer.update("connected", detail as PeerPath);
+        return this.#listeners.peer.emit({ peer, state });
+      }
+      case "suspended":
+        peer.update(peer.state, "connecting");
+        return this.#listeners.peer.emit({ peer, state: "suspended" });
+      case "left":
+        this.#peers.delete(peer.id);
+        peer.update("left", "connecting");
+        return this.#listeners.peer.emit({ peer, state: "left", reason: detail as string });
+      case "failed":
+        if (error !== undefined) this.#listeners.error.emit({ error, peer });
+        return;
+      case "violation": {
+        const label = this.#byIndex[detail as number]?.label ?? "";
+        if (error !== undefined) this.#listeners.invalid.emit({ from: peer, label, error });
+      }
+    }
+  }
+
+  #closed(error: PeerloomError | undefined): void {
+    this.stats();
+    const native = this.#native;
+    this.#native = undefined;
+    const peers = [...this.#peers.values()];
+    this.#peers.clear();
+    for (const peer of peers) peer.update("left", "connecting");
+    for (const channel of this.#byIndex) channel.close();
+    this.#joined.reject(error ?? new PeerloomError("closed", "the room was left while joining"));
+    this.#left.resolve();
+    this.#listeners.closed.emit(error === undefined ? {} : { error });
+    // Not now: this call came out of the very object that is to be freed.
+    setTimeout(() => native?.free(), 0);
+  }
+}
+
+/** @internal */
+export type OnEvent = (kind: string, peer: string, detail: unknown, error: unknown) => void;
+/** @internal */
+export type OnMessages = (peer: string, index: number, buffer: Uint8Array, places: Uint32Array) => void;
+
+/** A promise settled from outside. */
+class Settled {
+  resolve!: () => void;
+  reject!: (error: unknown) => void;
+  readonly promise = new Promise<void>((resolve, reject) => {
+    this.resolve = resolve;
+    this.reject = reject;
+  });
+}
+
+const utf8 = new TextEncoder();
+
+/** Labels in the order both sides number them: by their bytes of UTF-8, as the core sorts them. */
+function sortedLabels(protocol: Protocol): string[] {
+  const compare = (a: Uint8Array, b: Uint8Array) => {
+    const differs = a.findIndex((byte, at) => byte !== b[at]);
+    return differs === -1 ? a.length - b.length : (a[differs] ?? 0) - (b[differs] ?? -1);
+  };
+  const labels = Object.keys(protocol).map((label) => ({ label, bytes: utf8.encode(label) }));
+  return labels.sort((a, b) => compare(a.bytes, b.bytes)).map(({ label }) => label);
+}
+
+/** Others write what they like into their metadata; what is not JSON counts as none. */
+function parseMetadata(text: string): Json | undefined {
+  try {
+    return text === "" ? undefined : (JSON.parse(text) as Json);
+  } catch {
+    return undefined;
+  }
+}
+
+function readTraffic(native: NativeRoom): RoomStats {
+  const [serverBytesSent = 0, serverBytesReceived = 0, directBytesSent = 0, directBytesReceived = 0] =
+    native.traffic() as number[];
+  return { serverBytesSent, serverBytesReceived, directBytesSent, directBytesReceived };
+}

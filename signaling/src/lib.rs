@@ -1,0 +1,113 @@
+//! The signaling server of Peerloom: introduces peers to each other, then gets out of the way.
+//!
+//! It keeps rooms in memory, hands out each member's cards and passes envelopes on inside a room; it reads neither.
+//! The messages are those of [`peerloom_protocol::signal`]. Everything a client can make the server keep, wait for
+//! or do is bounded: see [`Limits`].
+//!
+//! From the outside in: [`accept`](mod@accept) takes TCP connections and counts them (`admission`, `stream`), `web` routes
+//! requests, `upgrade` decides who may open a WebSocket (`origin`), `connection` serves one WebSocket in one task,
+//! `hub` keeps the rooms and `room` knows who gets which card; `outbox` is what waits to be written to a member.
+//!
+//! # Examples
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let listener = peerloom_signaling::bind("127.0.0.1", 0).await?;
+//! println!("listening on http://{}", listener.local_addr()?);
+//! let config = peerloom_signaling::Config::default();
+//! let stop = std::future::ready(()); // at once, here
+//! peerloom_signaling::serve(listener, config, stop).await
+//! # }
+//! ```
+
+mod accept;
+mod admission;
+mod assets;
+mod config;
+mod connection;
+mod hub;
+mod options;
+mod origin;
+mod outbox;
+mod rate;
+mod room;
+mod stream;
+mod upgrade;
+mod web;
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub use accept::bind;
+pub use config::{Config, Limits};
+pub use options::{LogFormat, LogLevel, Options, Settings, SettingsError};
+pub use origin::{AllowedOrigins, BadOrigin, Origin};
+pub use outbox::OutboxLimits;
+pub use rate::Rate;
+
+use admission::Admission;
+use hub::Hub;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct App {
+    config: Config,
+    hub: Arc<Hub>,
+    admission: Arc<Admission>,
+    /// Turns true when the server goes down.
+    shutdown: watch::Receiver<bool>,
+    /// Whether only this machine can connect, so that any other name in `Host` is a trick.
+    is_loopback: bool,
+}
+
+impl App {
+    /// Resolves when the server goes down.
+    fn going_down(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut shutdown = self.shutdown.clone();
+        async move {
+            // An error means that `serve` was dropped, which is going down too.
+            let _ = shutdown.wait_for(|down| *down).await;
+        }
+    }
+}
+
+/// Serves until `stop` resolves, then closes every connection with
+/// [`GoingAway`](peerloom_protocol::signal::Refusal::GoingAway), for at most [`Limits::drain_timeout`].
+///
+/// Use [`bind`] for the listener: it sets socket options that keep the kernel's memory per connection bounded.
+///
+/// # Errors
+/// When the listener has no address. Errors of single connections end only those.
+///
+/// # Cancel safety
+/// Dropping the future stops accepting; connections already open go on until their runtime ends.
+pub async fn serve(listener: TcpListener, config: Config, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let is_loopback = listener.local_addr()?.ip().is_loopback();
+    let (down, shutdown) = watch::channel(false);
+    let limits = &config.limits;
+    let drain_timeout = limits.drain_timeout;
+    let app = Arc::new(App {
+        hub: Hub::new(limits.room_size(), limits.outbox),
+        admission: Admission::new(limits.max_connections, limits.max_connections_per_address),
+        config,
+        shutdown,
+        is_loopback,
+    });
+    let router = web::router(app.clone());
+    tokio::select! {
+        () = accept::accept(&listener, &app, &router) => {}
+        () = stop => {}
+    }
+    // New clients find the port closed and try again elsewhere or later.
+    drop(listener);
+    tracing::info!(connections = app.hub.member_count(), "shutting down");
+    down.send_replace(true);
+    app.hub.close();
+    if tokio::time::timeout(drain_timeout, app.admission.emptied()).await.is_err() {
+        tracing::warn!("some connections did not close in time");
+    }
+    Ok(())
+}

@@ -1,0 +1,342 @@
+//! Settings of the program: flags, then `PEERLOOM_*` variables, then a TOML file, then defaults.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use peerloom_protocol::limits::MAX_ROOM_MEMBERS;
+use serde::Deserialize;
+
+use crate::config::{Config, Limits};
+use crate::origin::{AllowedOrigins, BadOrigin};
+use crate::rate::Rate;
+
+/// The signaling server of Peerloom: introduces peers to each other, then gets out of the way.
+///
+/// Every flag can also be set by the environment variable shown with it, and by a line of the same name in the
+/// file given by --config. A flag wins over the environment, the environment over the file.
+#[derive(Clone, Debug, Default, Parser, Deserialize)]
+#[command(name = "peerloom-signaling", version, max_term_width = 100)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Options {
+    /// Address or name to listen on. 0.0.0.0 or :: listens on every network interface [default: 127.0.0.1]
+    #[arg(long, env = "PEERLOOM_HOST")]
+    pub host: Option<String>,
+    /// Port to listen on; 0 picks a free one [default: 8080]
+    #[arg(long, env = "PEERLOOM_PORT")]
+    pub port: Option<u16>,
+    /// Lets pages of this origin connect, for example https://example.com. Repeatable; `*` admits every page and
+    /// also programs that send no origin. The server's own page is always allowed
+    #[arg(long, value_name = "ORIGIN", env = "PEERLOOM_ALLOW_ORIGIN", value_delimiter = ',')]
+    pub allow_origin: Vec<String>,
+    /// Serves this folder instead of the embedded demo page
+    #[arg(long, value_name = "DIR", env = "PEERLOOM_WWW")]
+    pub www: Option<PathBuf>,
+    /// Reads settings from this TOML file
+    #[arg(long, value_name = "FILE", env = "PEERLOOM_CONFIG")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Believes X-Forwarded-For from this proxy when counting connections by address. Repeatable
+    #[arg(long, value_name = "ADDRESS", env = "PEERLOOM_TRUSTED_PROXY", value_delimiter = ',')]
+    pub trusted_proxy: Vec<IpAddr>,
+    /// Connections at the same time [default: 20000]
+    #[arg(long, value_name = "N", env = "PEERLOOM_MAX_CONNECTIONS")]
+    pub max_connections: Option<u32>,
+    /// Connections at the same time from one IPv4 address or one IPv6 /64 network [default: 256]
+    #[arg(long, value_name = "N", env = "PEERLOOM_MAX_CONNECTIONS_PER_ADDRESS")]
+    pub max_connections_per_address: Option<u32>,
+    /// Members of one room, at most 256 [default: 64]
+    #[arg(long, value_name = "N", env = "PEERLOOM_MAX_ROOM_SIZE")]
+    pub max_room_size: Option<u32>,
+    /// Messages a second that one connection may send for long [default: 50]
+    #[arg(long, value_name = "N", env = "PEERLOOM_MESSAGE_RATE")]
+    pub message_rate: Option<u32>,
+    /// Messages that one connection may send at once [default: 200]
+    #[arg(long, value_name = "N", env = "PEERLOOM_MESSAGE_BURST")]
+    pub message_burst: Option<u32>,
+    /// Bytes a second that one connection may send for long [default: 262144]
+    #[arg(long, value_name = "BYTES", env = "PEERLOOM_BYTE_RATE")]
+    pub byte_rate: Option<u32>,
+    /// Bytes that one connection may send at once, at least 131072 [default: 524288]
+    #[arg(long, value_name = "BYTES", env = "PEERLOOM_BYTE_BURST")]
+    pub byte_burst: Option<u32>,
+    /// Time to receive the headers of a request [default: 5]
+    #[arg(long, value_name = "SECONDS", env = "PEERLOOM_HEADER_TIMEOUT")]
+    pub header_timeout: Option<u32>,
+    /// Time from opening a WebSocket to joining a room [default: 10]
+    #[arg(long, value_name = "SECONDS", env = "PEERLOOM_JOIN_TIMEOUT")]
+    pub join_timeout: Option<u32>,
+    /// Silence after which a client is asked for a sign of life [default: 25]
+    #[arg(long, value_name = "SECONDS", env = "PEERLOOM_PING_INTERVAL")]
+    pub ping_interval: Option<u32>,
+    /// Time to give that sign of life [default: 10]
+    #[arg(long, value_name = "SECONDS", env = "PEERLOOM_PONG_TIMEOUT")]
+    pub pong_timeout: Option<u32>,
+    /// Time to close all connections after SIGTERM or Ctrl-C [default: 2]
+    #[arg(long, value_name = "SECONDS", env = "PEERLOOM_DRAIN_TIMEOUT")]
+    pub drain_timeout: Option<u32>,
+    /// Threads to serve with. One serves a hundred thousand messages a second and needs the least memory
+    /// [default: 1]
+    #[arg(long, value_name = "N", env = "PEERLOOM_THREADS")]
+    pub threads: Option<u16>,
+    /// How much to log, to standard error [default: info]
+    #[arg(long, value_name = "LEVEL", env = "PEERLOOM_LOG_LEVEL")]
+    pub log_level: Option<LogLevel>,
+    /// How to write the log [default: text]
+    #[arg(long, value_name = "FORMAT", env = "PEERLOOM_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// How much to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// Nothing at all.
+    Off,
+    /// What the server cannot do.
+    Error,
+    /// What the operator should look at.
+    Warn,
+    /// Also each member that comes or goes.
+    Info,
+    /// Also why connections were refused.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How to write the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+/// Everything the program needs, with all sources put together and checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address or name to listen on.
+    pub host: String,
+    /// Port to listen on.
+    pub port: u16,
+    /// Threads to serve with.
+    pub threads: u16,
+    /// How much to log.
+    pub log_level: LogLevel,
+    /// How to write the log.
+    pub log_format: LogFormat,
+    /// What to serve.
+    pub config: Config,
+}
+
+/// Why settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The file cannot be opened.
+    #[error("cannot read the settings file {0:?}: {1}")]
+    Unreadable(PathBuf, #[source] std::io::Error),
+    /// The file is not TOML, or has a line that is not a setting.
+    #[error("in the settings file {0:?}: {1}")]
+    Malformed(PathBuf, #[source] toml::de::Error),
+    /// A number is out of range.
+    #[error("--{0} must be between {1} and {2}")]
+    OutOfRange(&'static str, u32, u32),
+    /// An allowed origin is none.
+    #[error("--allow-origin: {0}")]
+    Origin(#[from] BadOrigin),
+    /// The folder to serve is not there.
+    #[error("--www: {0:?} is not a folder")]
+    NoFolder(PathBuf),
+}
+
+impl Options {
+    /// Puts flags and environment (as parsed) together with the settings file and the defaults.
+    ///
+    /// # Errors
+    /// When the file cannot be read or a value makes no sense.
+    pub fn resolve(self) -> Result<Settings, SettingsError> {
+        let options = match self.config.clone() {
+            Some(path) => self.or(Self::from_file(&path)?),
+            None => self,
+        };
+        options.check()
+    }
+
+    fn from_file(path: &Path) -> Result<Self, SettingsError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| SettingsError::Unreadable(path.into(), error))?;
+        toml::from_str(&text).map_err(|error| SettingsError::Malformed(path.into(), error))
+    }
+
+    /// Takes from `lower` what is not set here.
+    fn or(self, lower: Self) -> Self {
+        fn list<T>(upper: Vec<T>, lower: Vec<T>) -> Vec<T> {
+            if upper.is_empty() { lower } else { upper }
+        }
+        Self {
+            host: self.host.or(lower.host),
+            port: self.port.or(lower.port),
+            allow_origin: list(self.allow_origin, lower.allow_origin),
+            www: self.www.or(lower.www),
+            config: self.config,
+            trusted_proxy: list(self.trusted_proxy, lower.trusted_proxy),
+            max_connections: self.max_connections.or(lower.max_connections),
+            max_connections_per_address: self
+                .max_connections_per_address
+                .or(lower.max_connections_per_address),
+            max_room_size: self.max_room_size.or(lower.max_room_size),
+            message_rate: self.message_rate.or(lower.message_rate),
+            message_burst: self.message_burst.or(lower.message_burst),
+            byte_rate: self.byte_rate.or(lower.byte_rate),
+            byte_burst: self.byte_burst.or(lower.byte_burst),
+            header_timeout: self.header_timeout.or(lower.header_timeout),
+            join_timeout: self.join_timeout.or(lower.join_timeout),
+            ping_interval: self.ping_interval.or(lower.ping_interval),
+            pong_timeout: self.pong_timeout.or(lower.pong_timeout),
+            drain_timeout: self.drain_timeout.or(lower.drain_timeout),
+            threads: self.threads.or(lower.threads),
+            log_level: self.log_level.or(lower.log_level),
+            log_format: self.log_format.or(lower.log_format),
+        }
+    }
+
+    fn check(self) -> Result<Settings, SettingsError> {
+        let default = Limits::default();
+        let limits = Limits {
+            max_connections: count("max-connections", self.max_connections, default.max_connections)?,
+            max_connections_per_address: count(
+                "max-connections-per-address",
+                self.max_connections_per_address,
+                default.max_connections_per_address,
+            )?,
+            max_room_size: match self.max_room_size {
+                Some(size) => {
+                    within("max-room-size", size, 1, u32::try_from(MAX_ROOM_MEMBERS).unwrap_or(u32::MAX))?
+                        as usize
+                }
+                None => default.max_room_size,
+            },
+            messages: Rate {
+                per_second: positive("message-rate", self.message_rate, default.messages.per_second)?,
+                burst: positive("message-burst", self.message_burst, default.messages.burst)?,
+            },
+            bytes: Rate {
+                per_second: positive("byte-rate", self.byte_rate, default.bytes.per_second)?,
+                // Two of the largest messages: with less, an honest client could not send even one.
+                burst: within(
+                    "byte-burst",
+                    self.byte_burst.unwrap_or(default.bytes.burst),
+                    131_072,
+                    u32::MAX,
+                )?,
+            },
+            outbox: default.outbox,
+            header_timeout: seconds("header-timeout", self.header_timeout, default.header_timeout)?,
+            join_timeout: seconds("join-timeout", self.join_timeout, default.join_timeout)?,
+            ping_interval: seconds("ping-interval", self.ping_interval, default.ping_interval)?,
+            pong_timeout: seconds("pong-timeout", self.pong_timeout, default.pong_timeout)?,
+            drain_timeout: match self.drain_timeout {
+                Some(0) => Duration::ZERO,
+                other => seconds("drain-timeout", other, default.drain_timeout)?,
+            },
+        };
+        if let Some(folder) = self.www.as_ref().filter(|folder| !folder.is_dir()) {
+            return Err(SettingsError::NoFolder(folder.clone()));
+        }
+        let allow_origins = match self.allow_origin.iter().any(|origin| origin.trim() == "*") {
+            true => AllowedOrigins::Any,
+            false => {
+                let origins: Result<_, _> = self.allow_origin.iter().map(|origin| origin.parse()).collect();
+                AllowedOrigins::Listed(origins?)
+            }
+        };
+        Ok(Settings {
+            host: self.host.unwrap_or_else(|| "127.0.0.1".to_owned()),
+            port: self.port.unwrap_or(8080),
+            threads: within("threads", u32::from(self.threads.unwrap_or(1)), 1, 1024)? as u16,
+            log_level: self.log_level.unwrap_or(LogLevel::Info),
+            log_format: self.log_format.unwrap_or(LogFormat::Text),
+            config: Config { allow_origins, www: self.www, trusted_proxies: self.trusted_proxy, limits },
+        })
+    }
+}
+
+fn within(name: &'static str, value: u32, min: u32, max: u32) -> Result<u32, SettingsError> {
+    if (min..=max).contains(&value) { Ok(value) } else { Err(SettingsError::OutOfRange(name, min, max)) }
+}
+
+fn positive(name: &'static str, value: Option<u32>, default: u32) -> Result<u32, SettingsError> {
+    within(name, value.unwrap_or(default), 1, u32::MAX)
+}
+
+fn count(name: &'static str, value: Option<u32>, default: usize) -> Result<usize, SettingsError> {
+    value.map_or(Ok(default), |value| within(name, value, 1, u32::MAX).map(|value| value as usize))
+}
+
+/// At most a day: no timer needs more, and sums of them cannot overflow.
+fn seconds(name: &'static str, value: Option<u32>, default: Duration) -> Result<Duration, SettingsError> {
+    value.map_or(Ok(default), |value| {
+        within(name, value, 1, 86_400).map(|value| Duration::from_secs(value.into()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(arguments: &[&str]) -> Result<Settings, SettingsError> {
+        Options::try_parse_from([&["peerloom-signaling"], arguments].concat()).unwrap().resolve()
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_library() {
+        let settings = settings(&[]).unwrap();
+        assert_eq!((&*settings.host, settings.port, settings.threads), ("127.0.0.1", 8080, 1));
+        assert_eq!(format!("{:?}", settings.config), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn the_file_says_what_flags_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("settings.toml");
+        let text = "port = 1\nmax-room-size = 8\nallow-origin = [\"https://a.example\"]\nlog-format = \"json\"\n\
+                    trusted-proxy = [\"10.0.0.1\"]\ndrain-timeout = 0\n";
+        std::fs::write(&path, text).unwrap();
+        let settings = settings(&["--config", path.to_str().unwrap(), "--port", "2"]).unwrap();
+        assert_eq!(settings.port, 2);
+        assert_eq!(settings.config.limits.max_room_size, 8);
+        assert_eq!(settings.config.limits.drain_timeout, Duration::ZERO);
+        assert_eq!(settings.log_format, LogFormat::Json);
+        assert_eq!(settings.config.trusted_proxies.len(), 1);
+        let listed = AllowedOrigins::Listed(vec!["https://a.example".parse().unwrap()]);
+        assert_eq!(settings.config.allow_origins, listed);
+    }
+
+    #[test]
+    fn a_star_among_the_origins_is_any() {
+        let settings = settings(&["--allow-origin", "https://a.example", "--allow-origin", "*"]).unwrap();
+        assert_eq!(settings.config.allow_origins, AllowedOrigins::Any);
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_named() {
+        for (flag, value) in [
+            ("--max-room-size", "0"),
+            ("--max-room-size", "257"),
+            ("--max-connections", "0"),
+            ("--message-rate", "0"),
+            ("--byte-burst", "131071"),
+            ("--ping-interval", "0"),
+            ("--pong-timeout", "86401"),
+            ("--threads", "0"),
+        ] {
+            let error = settings(&[flag, value]).unwrap_err();
+            assert!(error.to_string().starts_with(flag), "{error}");
+        }
+    }
+}

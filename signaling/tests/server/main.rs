@@ -1,0 +1,13 @@
+//! The server as clients meet it: over TCP on a free port of 127.0.0.1. One program, so that it links once.
+
+mod cards;
+mod common;
+mod garbage;
+mod origins;
+mod pages;
+mod program;
+mod refusals;
+mod resume;
+mod rooms;
+mod silence;
+mod slow_consumer;

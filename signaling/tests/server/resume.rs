@@ -1,0 +1,85 @@
+//! Coming back under the same id, and nobody else doing so.
+
+use peerloom_protocol::id::ResumeToken;
+use peerloom_protocol::signal::{ClientMessage, LeaveReason, Refusal, ServerMessage, Welcome};
+use peerloom_signaling::Config;
+
+use crate::common::{Client, Server, join, signal};
+
+async fn resume(server: &Server, room: &str, token: ResumeToken) -> (Client, Welcome) {
+    let mut join = join(room, "back");
+    join.resume = Some(token);
+    Client::join(server, join).await
+}
+
+#[tokio::test]
+async fn the_id_survives_a_restart_of_the_server() {
+    let server = Server::start().await;
+    let port = server.address.port();
+    let (_client, before) = Client::join(&server, join("r", "ann")).await;
+    server.stop().await;
+
+    let server = Server::on(Config::default(), port).await;
+    let (_client, after) = resume(&server, "r", before.resume).await;
+    assert_eq!((after.id, after.resume), (before.id, before.resume));
+}
+
+#[tokio::test]
+async fn a_newer_connection_takes_over_and_the_others_see_no_gap() {
+    let server = Server::start().await;
+    let (mut watcher, watcher_welcome) = Client::join(&server, join("r", "watcher")).await;
+    let (mut old, before) = Client::join(&server, join("r", "ann")).await;
+    watcher.joined().await;
+
+    let (mut new, after) = resume(&server, "r", before.resume).await;
+    assert_eq!(after.id, before.id);
+    assert_ne!(after.epoch, before.epoch);
+    let listed: Vec<_> = after.members.iter().map(|member| member.id).collect();
+    assert_eq!(listed, [watcher_welcome.id], "the older stay is not listed");
+
+    let told = watcher.joined().await;
+    assert_eq!((told.id, told.epoch), (after.id, after.epoch));
+    old.assert_refused(Refusal::Replaced).await;
+    drop(old);
+
+    // The end of the old connection is not the end of the stay, and signals go to the new one.
+    watcher.send(signal(&after, b"hello")).await;
+    assert!(matches!(new.recv().await, ServerMessage::Signal { .. }));
+    watcher.send(signal(&before, b"hello")).await;
+    assert!(matches!(watcher.recv().await, ServerMessage::Refused { refusal: Refusal::PeerGone, .. }));
+    new.send(ClientMessage::Leave).await;
+    let left = ServerMessage::Left { id: after.id, epoch: after.epoch, reason: LeaveReason::Left };
+    assert_eq!(watcher.recv().await, left);
+}
+
+#[tokio::test]
+async fn one_id_may_be_in_two_rooms() {
+    let server = Server::start().await;
+    let (mut one, before) = Client::join(&server, join("one", "ann")).await;
+    let (mut two, after) = resume(&server, "two", before.resume).await;
+    assert_eq!(before.id, after.id);
+    one.assert_quiet().await;
+    two.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn another_token_is_another_id() {
+    let server = Server::start().await;
+    let (mut ann, welcome) = Client::join(&server, join("r", "ann")).await;
+    let mut guess = welcome.resume;
+    guess.0[31] ^= 1;
+    let (_eve, eve) = resume(&server, "r", guess).await;
+    assert_ne!(eve.id, welcome.id);
+    assert_eq!(ann.joined().await.id, eve.id);
+    ann.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn tokens_and_ids_do_not_repeat() {
+    let server = Server::start().await;
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..50 {
+        let (_client, welcome) = Client::join(&server, join("r", "x")).await;
+        assert!(seen.insert(welcome.id) && welcome.resume.0 != [0; 32]);
+    }
+}

@@ -1,0 +1,61 @@
+//! A member that does not read: sent away without harm to anyone else.
+
+use futures_util::SinkExt;
+use peerloom_protocol::codec;
+use peerloom_protocol::signal::{LeaveReason, Refusal, ServerMessage, early_join};
+use peerloom_signaling::{Limits, Rate};
+use tokio::net::TcpSocket;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::common::{Client, Server, join, signal};
+
+#[tokio::test]
+async fn it_is_evicted_and_the_others_do_not_notice() {
+    let plenty = Rate { per_second: u32::MAX, burst: u32::MAX };
+    let server = Server::with_limits(Limits { messages: plenty, bytes: plenty, ..Limits::default() }).await;
+    let (mut sender, sender_welcome) = Client::join(&server, join("r", "sender")).await;
+    let (mut other, other_welcome) = Client::join(&server, join("r", "other")).await;
+    sender.joined().await;
+
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let tcp = socket.connect(server.address).await.unwrap();
+    let early = early_join(&join("r", "slow")).unwrap();
+    let mut slow = Client::over(tcp, &server, &format!("peerloom.v1, {early}")).await.unwrap();
+    let slow_welcome = slow.welcome().await;
+    sender.joined().await;
+    other.joined().await;
+
+    // 64 messages or 256 KiB wait in the outbox, some more in the kernel: far less than these 60 MB.
+    let mut evicted = false;
+    for round in 0..3_000 {
+        let message = codec::encode(&signal(&slow_welcome, &[7; 20_000]));
+        sender.socket.send(Message::Binary(message.into())).await.unwrap();
+        // Those who read are served all the while.
+        sender.send(signal(&other_welcome, b"still there?")).await;
+        match other.recv().await {
+            ServerMessage::Signal { from, .. } => assert_eq!(from, sender_welcome.id),
+            ServerMessage::Left { id, reason, .. } => {
+                assert_eq!((id, reason), (slow_welcome.id, LeaveReason::Evicted));
+                evicted = true;
+                println!("evicted after {round} messages");
+                break;
+            }
+            unexpected => panic!("{unexpected:?}"),
+        }
+    }
+    assert!(evicted, "a client that never reads is sent away");
+
+    // If it wakes up in time it finds what was on its way, and then the reason.
+    loop {
+        match slow.next().await {
+            Ok(ServerMessage::Signal { .. }) => {}
+            Ok(ServerMessage::Refused { refusal, .. }) => assert_eq!(refusal, Refusal::SlowConsumer),
+            Ok(unexpected) => panic!("{unexpected:?}"),
+            Err(code) => {
+                assert!([None, Some(Refusal::SlowConsumer.close_code())].contains(&code), "{code:?}");
+                break;
+            }
+        }
+    }
+}

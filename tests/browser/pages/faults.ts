@@ -1,0 +1,88 @@
+// Things that go wrong, and things one cannot see from outside: done by wrapping what the browser gives the page.
+// Nothing is wrapped before a test asks for it.
+
+/** Calls made after {@link watchDescriptions}, in order. */
+export const descriptions: { side: "local" | "remote"; type: string; isHint: boolean }[] = [];
+
+type Describe = (this: RTCPeerConnection, description: RTCSessionDescriptionInit) => Promise<void>;
+
+function wrap(side: "Local" | "Remote", around: (original: Describe) => Describe): void {
+  const prototype = RTCPeerConnection.prototype as unknown as Record<string, Describe>;
+  prototype[`set${side}Description`] = around(prototype[`set${side}Description`] as Describe);
+}
+
+/** Notes which descriptions the page applies. */
+export function watchDescriptions(): void {
+  for (const side of ["Local", "Remote"] as const) {
+    wrap(side, (original) => async function (description) {
+      await original.call(this, description);
+      const isHint = !description.sdp?.includes("m=application");
+      descriptions.push({ side: side === "Local" ? "local" : "remote", type: description.type, isHint });
+    });
+  }
+}
+
+/** Whether a real offer of another page was applied: the plain way, as cards need none. */
+export function answeredAnOffer(): boolean {
+  return descriptions.some(({ side, type, isHint }) => side === "remote" && type === "offer" && !isHint);
+}
+
+/** The first `count` answers are refused, as by a browser that finds fault with them. Cards become answers. */
+export function refuseAnswers(count: number): void {
+  let left = count;
+  wrap("Remote", (original) => function (description) {
+    if (description.type !== "answer" || left === 0) return original.call(this, description);
+    left -= 1;
+    return Promise.reject(new DOMException("refused by the test", "OperationError"));
+  });
+}
+
+/** After this, making an offer takes `ms` longer. */
+export function delayOffers(ms: number): void {
+  const original = RTCPeerConnection.prototype.createOffer;
+  RTCPeerConnection.prototype.createOffer = async function (this: RTCPeerConnection) {
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    return original.call(this);
+  } as typeof original;
+}
+
+const connections = new Set<RTCPeerConnection>();
+
+/** Keeps every connection the page makes from now on, for {@link openConnections}. */
+export function watchConnections(): void {
+  const Original = RTCPeerConnection;
+  globalThis.RTCPeerConnection = class extends Original {
+    constructor(configuration?: RTCConfiguration) {
+      super(configuration);
+      connections.add(this);
+    }
+  };
+}
+
+export function openConnections(): number {
+  return [...connections].filter((connection) => connection.connectionState !== "closed").length;
+}
+
+export function madeConnections(): number {
+  return connections.size;
+}
+
+const channels: RTCDataChannel[] = [];
+
+/** Keeps every data channel the page makes from now on, for {@link sendRaw}. */
+export function watchChannels(): void {
+  const original = RTCPeerConnection.prototype.createDataChannel;
+  RTCPeerConnection.prototype.createDataChannel = function (this: RTCPeerConnection, ...args) {
+    const made = original.apply(this, args);
+    channels.push(made);
+    return made;
+  };
+}
+
+/** Sends on the open channel of this label behind the package's back, as a page with other code would. */
+export function sendRaw(label: string, data: string | number[]): void {
+  const open = channels.filter((channel) => channel.label === label && channel.readyState === "open");
+  if (open.length !== 1) throw new Error(`${open.length} open channels ${label}`);
+  if (typeof data === "string") open[0]?.send(data);
+  else open[0]?.send(new Uint8Array(data));
+}

@@ -1,0 +1,65 @@
+// The browsers under test. Playwright drives Chromium; a stock Firefox it cannot drive, puppeteer-core can (WebDriver
+// BiDi), in the very same test.
+import { type ChildProcess, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { type BrowserServer, chromium } from "@playwright/test";
+import puppeteer, { type Browser as Firefox } from "puppeteer-core";
+
+export type BrowserName = "chromium" | "firefox";
+
+const find = (...paths: string[]) => paths.find((path) => existsSync(path));
+
+export const chromiumPath = process.env.CHROMIUM_PATH ?? find("/usr/bin/chromium", "/usr/bin/chromium-browser");
+export const firefoxPath = process.env.FIREFOX_PATH ?? find("/usr/bin/firefox-esr", "/usr/bin/firefox");
+
+export const chromiumFlags = [
+  "--no-sandbox",
+  "--disable-quic",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** Whether tests without Firefox may be skipped: on a developer's machine yes, in CI never. */
+export const mayLackFirefox = firefoxPath === undefined && ["", "0", "false"].includes(process.env.CI ?? "");
+
+export function launchFirefox(): Promise<Firefox> {
+  if (firefoxPath === undefined) throw new Error("no Firefox: install it, or give its path in FIREFOX_PATH");
+  return puppeteer.launch({
+    browser: "firefox",
+    executablePath: firefoxPath,
+    headless: true,
+    // Pages in background tabs would have their timers slowed down; here every page stands for a browser of its own.
+    extraPrefsFirefox: {
+      "dom.min_background_timeout_value": 4,
+      "dom.timeout.enable_budget_timer_throttling": false,
+    },
+  });
+}
+
+/** Starts a Chromium that can be killed: a browser of the worker's own cannot. */
+export function launchChromiumServer(): Promise<BrowserServer> {
+  return chromium.launchServer({
+    ...(chromiumPath === undefined ? {} : { executablePath: chromiumPath }),
+    args: chromiumFlags,
+  });
+}
+
+/** Kills a browser with everything it started, as a crash or the system would: nothing can say goodbye. */
+export function killAll(root: ChildProcess): void {
+  const children = new Map<number, number[]>();
+  for (const line of spawnSync("ps", ["-eo", "pid=,ppid="], { encoding: "utf8" }).stdout.trim().split("\n")) {
+    const [pid, parent] = line.trim().split(/\s+/).map(Number) as [number, number];
+    children.set(parent, [...(children.get(parent) ?? []), pid]);
+  }
+  const kill = (pid: number): void => {
+    const below = children.get(pid) ?? [];
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It ended by itself meanwhile.
+    }
+    below.forEach(kill);
+  };
+  if (root.pid !== undefined) kill(root.pid);
+}

@@ -1,0 +1,136 @@
+// What tests ask for: a server, pages in both browsers, rooms nobody else uses. Everything is gone after the test.
+import { randomInt, randomUUID } from "node:crypto";
+import { type Browser as Chromium, test as base, expect } from "@playwright/test";
+import type { Browser as Firefox } from "puppeteer-core";
+import { type BrowserName, launchFirefox, mayLackFirefox } from "./browsers.ts";
+import { type Driver, Peer } from "./peer.ts";
+import { Server, type ServerOptions } from "./server.ts";
+import { createSite, removeSite } from "./site.ts";
+
+export { expect, Peer, Server };
+export { expectMesh } from "./peer.ts";
+export type { BrowserName };
+
+interface OpenOptions {
+  /** The server the page comes from; the worker's without one. */
+  server?: Server;
+  /** Another browser process than the worker's. */
+  within?: Chromium | Firefox;
+}
+
+export interface Fixtures {
+  /** A room name that no other test uses. */
+  room: string;
+  /** For random data; printed, and taken from PEERLOOM_SEED to repeat a run. */
+  seed: number;
+  /** Opens a page with the harness. Skips the test when there is no Firefox and need not be one. */
+  open(browser: BrowserName, options?: OpenOptions): Promise<Peer>;
+  /** Starts a server of the test's own. It serves the test pages unless told otherwise. */
+  startServer(options?: ServerOptions): Promise<Server>;
+}
+
+interface WorkerFixtures {
+  site: string;
+  server: Server;
+  /** Starts Firefox when first called. */
+  firefox: () => Promise<Firefox>;
+}
+
+export const test = base.extend<Fixtures, WorkerFixtures>({
+  site: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads fixture names from the pattern.
+    async ({}, use) => {
+      const folder = await createSite();
+      await use(folder);
+      removeSite(folder);
+    },
+    { scope: "worker" },
+  ],
+
+  server: [
+    async ({ site }, use) => {
+      await using server = await Server.start({ www: site });
+      await use(server);
+    },
+    { scope: "worker" },
+  ],
+
+  firefox: [
+    // biome-ignore lint/correctness/noEmptyPattern: as above.
+    async ({}, use) => {
+      let launched: Promise<Firefox> | undefined;
+      await use(() => {
+        launched ??= launchFirefox();
+        return launched;
+      });
+      await (await launched)?.close();
+    },
+    { scope: "worker" },
+  ],
+
+  // biome-ignore lint/correctness/noEmptyPattern: as above.
+  room: async ({}, use) => {
+    await use(`test ${randomUUID()}`);
+  },
+
+  // biome-ignore lint/correctness/noEmptyPattern: as above.
+  seed: async ({}, use, testInfo) => {
+    const seed = Number(process.env.PEERLOOM_SEED ?? randomInt(1, 2 ** 31));
+    console.log(`PEERLOOM_SEED=${seed} (${testInfo.title})`);
+    await use(seed);
+  },
+
+  startServer: async ({ site }, use) => {
+    const started: Server[] = [];
+    await use(async (options) => {
+      const server = await Server.start({ www: site, ...options });
+      started.push(server);
+      return server;
+    });
+    await Promise.all(started.map((server) => server.kill()));
+  },
+
+  open: async ({ browser, firefox, server }, use, testInfo) => {
+    const drivers: Driver[] = [];
+    await use(async (name, { server: from = server, within } = {}) => {
+      testInfo.skip(name === "firefox" && mayLackFirefox, "no Firefox here");
+      const driver =
+        name === "chromium"
+          ? await chromiumPage((within as Chromium) ?? browser)
+          : await firefoxPage((within as Firefox) ?? (await firefox()));
+      drivers.push(driver);
+      return Peer.open(driver, from.url);
+    });
+    // A page of a killed browser cannot be closed.
+    await Promise.allSettled(drivers.map((driver) => driver.close()));
+    expect(drivers.flatMap(({ uncaught }) => uncaught)).toEqual([]);
+  },
+});
+
+async function chromiumPage(browser: Chromium): Promise<Driver> {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const uncaught: string[] = [];
+  page.on("pageerror", (error) => uncaught.push(`chromium: ${error.message}`));
+  return {
+    name: "chromium",
+    uncaught,
+    evaluate: (expression) => page.evaluate(expression),
+    goto: (url) => page.goto(url),
+    close: () => context.close(),
+  };
+}
+
+async function firefoxPage(browser: Firefox): Promise<Driver> {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  const uncaught: string[] = [];
+  page.on("pageerror", (error) => uncaught.push(`firefox: ${error instanceof Error ? error.message : String(error)}`));
+  return {
+    name: "firefox",
+    uncaught,
+    evaluate: (expression) => page.evaluate(expression),
+    goto: (url) => page.goto(url),
+    close: () => context.close(),
+  };
+}

@@ -1,0 +1,24 @@
+// Imports the package where there is no browser: a server that renders pages does so too. Reading any of the browser's
+// objects during the import, or leaving a global behind, ends with an error.
+const BROWSER = ["window", "document", "navigator", "location", "RTCPeerConnection", "WebSocket", "fetch"];
+for (const name of [...BROWSER, "WebAssembly"]) {
+  Object.defineProperty(globalThis, name, {
+    configurable: true,
+    get() {
+      throw new Error(`the import read ${name}`);
+    },
+  });
+}
+const before = Object.getOwnPropertyNames(globalThis);
+
+const { channel, join, PeerloomError } = await import("peerloom");
+
+const added = Object.getOwnPropertyNames(globalThis).filter((name) => !before.includes(name));
+if (added.length > 0) throw new Error(`the import added ${added}`);
+// Defining channels is what modules do at their top level, so it must work here too.
+channel();
+channel.bytes({ delivery: "unordered" });
+for (const name of [...BROWSER, "WebAssembly"]) delete globalThis[name];
+const error = await join("http://localhost:1", { room: "r" }).catch((reason) => reason);
+if (!(error instanceof PeerloomError)) throw new Error(`join() outside a browser: ${error}`);
+console.log("imported");

@@ -1,0 +1,157 @@
+/**
+ * The demo page: joins a room and connects the panels to it. Each panel is a file of its own and knows nothing
+ * of the others; everything about Peerloom itself is in room.ts, crowd.ts and files.ts.
+ */
+import { createChat } from "./chat";
+import { Crowd, type Person } from "./crowd";
+import { createCursors } from "./cursors";
+import { need } from "./dom";
+import { createFiles, type Files } from "./files";
+import { createIdentity } from "./identity";
+import { createInvite } from "./invite";
+import { createMesh } from "./mesh";
+import { createPeople } from "./people";
+import { type DemoRoom, joinRoom, roomName } from "./room";
+import { createSender } from "./sender";
+import { createServerView } from "./server";
+import { createTraffic } from "./traffic";
+
+const name = roomName(location);
+const app = need("app", HTMLElement);
+let room: DemoRoom | undefined;
+let crowd: Crowd | undefined;
+let files: Files | undefined;
+
+need("room-name", HTMLElement).textContent = name.startsWith("private-") ? `${name.slice(0, 14)}…` : name;
+document.title = `${name.slice(0, 20)} – Peerloom`;
+
+const identity = createIdentity(() => {
+  crowd?.announce();
+  redraw();
+});
+const server = createServerView();
+const mesh = createMesh();
+const sender = createSender(sendFile);
+const people = createPeople({ pickFile: sender.pickFor, sendFile });
+const chat = createChat((text) => {
+  if (!room) return;
+  const { name: myName, dye } = identity.me;
+  chat.message(myName, dye, text, true);
+  if (room.peers.size === 0) chat.note("Nobody else is here yet, so nobody read that.");
+  room.chat.send({ text }).catch((error) => chat.note(`Not everyone got that: ${reasonOf(error)}`));
+  for (const id of room.peers.keys()) mesh.bead(room.self.id, id);
+});
+const cursors = createCursors(
+  () => identity.me.dye,
+  (position) => {
+    room?.cursor.send(position).catch(() => undefined); // lost positions do not matter
+  },
+);
+const invite = createInvite(name);
+redraw();
+
+server.state("connecting");
+room = await joinRoom(
+  name,
+  () => identity.me,
+  (seconds, error) => {
+    server.state("closed");
+    mesh.server("closed");
+    server.notice(`Cannot join: ${reasonOf(error)}. Trying again in ${seconds} s.`);
+  },
+);
+wire(room);
+
+function wire(room: DemoRoom): void {
+  server.state(room.signaling);
+  mesh.server(room.signaling);
+  room.on("signaling", ({ state }) => {
+    server.state(state);
+    mesh.server(state);
+  });
+  room.on("closed", ({ reason }) => {
+    server.state("closed");
+    mesh.server("closed");
+    server.notice(`You have left the room (${reason}). Reload the page to come back.`);
+  });
+  // Each trouble is told once: whoever sends nonsense must not be able to fill the conversation with it.
+  const told = new Set<string>();
+  const tellOnce = (key: string, text: string): void => {
+    if (!told.has(key)) chat.note(text);
+    told.add(key);
+  };
+  room.on("error", ({ error, peer }) => {
+    const text = peer ? `No link to ${nameOf(peer.id)}: ${error.message}` : error.message;
+    tellOnce(`${error.code} ${peer?.id}`, text);
+  });
+  room.on("invalid", ({ from, label }) => {
+    tellOnce(
+      `${label} ${from.id}`,
+      `A message from ${nameOf(from.id)} on “${label}” was not understood and was dropped.`,
+    );
+  });
+
+  files = createFiles(room, {
+    nameOf,
+    dyeOf,
+    myDye: () => identity.me.dye,
+    show: chat.append,
+    announce(text) {
+      need("file-status", HTMLElement).textContent = text;
+    },
+    moved: mesh.bead,
+  });
+  crowd = new Crowd(room, () => identity.me, {
+    changed: redraw,
+    arrived: (person) => chat.note(`${person.name} is here.`),
+    departed: (person) => {
+      chat.note(`${person.name} has left.`);
+      cursors.remove(person.peer.id);
+      files?.left(person.peer.id);
+    },
+  });
+  room.chat.on(({ from, data }) => {
+    chat.message(nameOf(from.id), dyeOf(from.id), data.text, false);
+    mesh.bead(from.id, room.self.id);
+  });
+  room.cursor.on(({ from, data }) => cursors.show(from.id, nameOf(from.id), dyeOf(from.id), data));
+  createTraffic(room, everyone);
+  // A name typed while joining was not in the metadata the others saw.
+  crowd.announce();
+  identity.avoid(everyone().map(({ dye }) => dye));
+  chat.enable();
+  redraw();
+}
+
+function everyone(): Person[] {
+  return [...(crowd?.people.values() ?? [])];
+}
+function nameOf(id: string): string {
+  return crowd?.people.get(id)?.name ?? "Someone";
+}
+function dyeOf(id: string): number {
+  return crowd?.people.get(id)?.dye ?? 0;
+}
+function sendFile(id: string, file: File): void {
+  const person = crowd?.people.get(id);
+  if (person) files?.send(person.peer, file);
+}
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Shows the present state in every panel that shows people. */
+function redraw(): void {
+  const others = everyone();
+  // Not before the server has let us in: until then nobody knows who is here.
+  const alone = crowd !== undefined && others.length === 0;
+  app.toggleAttribute("data-alone", alone);
+  invite.alone(alone);
+  people.show(others);
+  sender.show(others);
+  mesh.show(
+    { id: room?.self.id ?? "self", ...identity.me },
+    others.map(({ peer, name: theirName, dye }) => ({ id: peer.id, name: theirName, dye })),
+    crowd?.links() ?? [],
+  );
+}
