@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::BASE64URL_NOPAD;
+use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
 /// A peer's id within a room: 16 bytes, shown as 22 characters of base64url.
@@ -15,7 +15,7 @@ pub struct PeerId(pub [u8; 16]);
 
 impl fmt::Display for PeerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64URL_NOPAD.encode(&self.0))
+        f.write_str(&Base64UrlUnpadded::encode_string(&self.0))
     }
 }
 
@@ -33,8 +33,9 @@ pub struct BadPeerId;
 impl FromStr for PeerId {
     type Err = BadPeerId;
     fn from_str(text: &str) -> Result<Self, BadPeerId> {
-        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| BadPeerId)?;
-        Ok(Self(bytes.try_into().map_err(|_| BadPeerId)?))
+        let mut bytes = [0; 16];
+        let decoded = Base64UrlUnpadded::decode(text, &mut bytes).map_err(|_| BadPeerId)?;
+        if decoded.len() == 16 { Ok(Self(bytes)) } else { Err(BadPeerId) }
     }
 }
 

@@ -31,4 +31,5 @@ pub mod sdp;
 mod server_link;
 pub mod signal;
 pub mod sim;
+pub mod sorted_map;
 pub mod timing;

@@ -3,7 +3,7 @@
 //! Drive it as [`crate::action`] says. A room warms connections, joins with their cards, keeps cards deposited for
 //! newcomers, joins again by itself when the server is lost, and ends in [`Event::Closed`] exactly once.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::action::{Action, ConnectionId, Event, Input, SignalingState, Start};
 use crate::candidate::Candidate;
@@ -15,6 +15,7 @@ use crate::members::Member;
 use crate::pool::Pool;
 use crate::server_link::{ServerEvent, ServerLink};
 use crate::signal::{ClientMessage, Join, LeaveReason, Refusal, ServerMessage};
+use crate::sorted_map::SortedMap;
 use crate::{limits, timing};
 
 /// How many warm connections a joiner brings, and a resident keeps: two newcomers at once are served without waiting.
@@ -65,7 +66,7 @@ pub struct Room {
     join_tags: Vec<u32>,
     resident: Pool,
     renew_cards_at: Option<u64>,
-    members: BTreeMap<PeerId, Member>,
+    members: SortedMap<PeerId, Member>,
     next_connection: u32,
     actions: VecDeque<Action>,
     /// Goodbyes are on their way until then.
@@ -92,7 +93,7 @@ impl Room {
             join_tags: Vec::new(),
             resident: Pool::default(),
             renew_cards_at: None,
-            members: BTreeMap::new(),
+            members: SortedMap::default(),
             next_connection: 1,
             actions: VecDeque::new(),
             leaving_until: None,
@@ -232,7 +233,7 @@ impl Room {
                 if first {
                     self.notify(Event::Joined(welcome.id));
                 }
-                let absent: Vec<_> = self.members.keys().copied().collect();
+                let absent: Vec<_> = self.members.keys().collect();
                 let absent = absent.into_iter().filter(|id| !welcome.members.iter().any(|m| m.id == *id));
                 for id in absent.collect::<Vec<_>>() {
                     self.unlisted(now, id, LeaveReason::Lost);
@@ -343,7 +344,7 @@ impl Room {
     }
 
     fn owner(&self, connection: ConnectionId) -> Option<PeerId> {
-        self.members.iter().find(|(_, m)| m.connection() == Some(connection)).map(|(id, _)| *id)
+        self.members.iter().find(|(_, m)| m.connection() == Some(connection)).map(|(id, _)| id)
     }
 
     fn with_link(&mut self, connection: ConnectionId, act: impl FnOnce(&mut Link)) {
@@ -358,7 +359,7 @@ impl Room {
     }
 
     fn pump_links(&mut self) {
-        let ids: Vec<_> = self.members.keys().copied().collect();
+        let ids: Vec<_> = self.members.keys().collect();
         for id in ids {
             while let Some(output) = self.members.get_mut(&id).and_then(|m| m.link.as_mut()?.poll()) {
                 self.link_output(id, output);
@@ -459,7 +460,7 @@ impl Room {
             self.server.send(&ClientMessage::Deposit { replace: true, cards: Default::default() });
             self.fill_cards(now);
         }
-        let due: Vec<_> = self.members.iter().filter(|(_, m)| m.probe_failed(now)).map(|(id, _)| *id).collect();
+        let due: Vec<_> = self.members.iter().filter(|(_, m)| m.probe_failed(now)).map(|(id, _)| id).collect();
         for id in due {
             self.remove(id, LeaveReason::Lost);
         }

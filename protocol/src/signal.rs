@@ -5,7 +5,7 @@
 //! cannot do so sends it as its first message. The server reads only what is listed here: hellos, cards and
 //! envelopes are bytes to it.
 
-use data_encoding::BASE64URL_NOPAD;
+use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::{Bytes, List, Text};
@@ -300,7 +300,7 @@ impl Message for ServerMessage {
 /// The subprotocol value that carries a join in the upgrade request, or `None` when it would be too long for a
 /// request header and must be sent as the first message.
 pub fn early_join(join: &Join) -> Option<String> {
-    let text = BASE64URL_NOPAD.encode(&codec::encode(&ClientMessage::Join(join.clone())));
+    let text = Base64UrlUnpadded::encode_string(&codec::encode(&ClientMessage::Join(join.clone())));
     (text.len() <= limits::MAX_EARLY_JOIN_CHARS).then(|| format!("{EARLY_JOIN_PREFIX}{text}"))
 }
 
@@ -313,7 +313,7 @@ pub fn read_early_join(subprotocol: &str) -> Option<Result<Join, CodecError>> {
     if text.len() > limits::MAX_EARLY_JOIN_CHARS {
         return Some(Err(CodecError::TooLong { len: text.len(), max: limits::MAX_EARLY_JOIN_CHARS }));
     }
-    let Ok(bytes) = BASE64URL_NOPAD.decode(text.as_bytes()) else {
+    let Ok(bytes) = Base64UrlUnpadded::decode_vec(text) else {
         return Some(Err(CodecError::Malformed(0)));
     };
     let records = match codec::decode::<ClientMessage>(&bytes, limits::MAX_SOCKET_MESSAGE_BYTES) {

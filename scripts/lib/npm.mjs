@@ -1,5 +1,4 @@
 // The npm packages of the workspace: installed when missing or when the lock file changed.
-import { existsSync } from "node:fs";
 import { at, ci } from "./paths.mjs";
 import { Failure, run } from "./run.mjs";
 import { whenStale } from "./stamps.mjs";
@@ -25,9 +24,9 @@ export async function installPackages() {
   const outputs = [at("node_modules", ".package-lock.json")];
   await whenStale("npm", { inputs: MANIFESTS, outputs }, async () => {
     say("installing npm packages …");
-    // `ci` starts from an empty folder; while developing, `install` only adds what is new.
-    const clean = ci || !existsSync(at("node_modules"));
-    await run("npm", [clean ? "ci" : "install", "--no-audit", "--no-fund"], { show: "progress" });
+    // In CI a lock file that does not fit is an error; elsewhere installing must not rewrite it.
+    const command = ci ? ["ci"] : ["install", "--no-save"];
+    await run("npm", [...command, "--no-audit", "--no-fund"], { show: "progress" });
   });
 }
 

@@ -1,5 +1,5 @@
 // What is built, from what, in this order: module -> face -> demo -> server. Each step runs only when its inputs changed.
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { installPackages, tool } from "./npm.mjs";
 import { at, ci, glueDir, rustPageDir, serverBinary, target } from "./paths.mjs";
@@ -108,8 +108,7 @@ export function buildRustPage() {
     say("compiling the Rust example page …");
     await cargo("build", "--package", "rust-page", "--profile", "wasm", "--target", WASM);
     await glue(join(target, WASM, "wasm", "rust_page.wasm"), rustPageDir, "--default-path");
-    mkdirSync(rustPageDir, { recursive: true });
-    cpSync(at(page, "index.html"), join(rustPageDir, "index.html"));
+    for (const name of ["index.html", "start.js"]) cpSync(at(page, name), join(rustPageDir, name));
   });
 }
 

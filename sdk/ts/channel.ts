@@ -1,9 +1,9 @@
-import type { NativeRoom } from "./wasm/peerloom.js";
 import { PeerloomError } from "./errors.js";
 import { callSafely, Listeners, type Unsubscribe } from "./events.js";
 import type { Peer } from "./peer.js";
 import type { ChannelDefinition } from "./protocol.js";
 import type { StandardResult } from "./schema.js";
+import type { NativeRoom } from "./wasm/peerloom.js";
 
 /** A message and its sender. */
 export interface Received<T> {
@@ -134,7 +134,8 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     } catch (cause) {
       throw new PeerloomError("invalid-message", "the message cannot be written as JSON", { cause });
     }
-    if (text === undefined) throw new PeerloomError("invalid-message", "the message cannot be written as JSON");
+    if (text === undefined)
+      throw new PeerloomError("invalid-message", "the message cannot be written as JSON");
     return text.length > LONG_TEXT ? encoder.encode(text) : text;
   }
 
@@ -161,18 +162,29 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
       if (result instanceof Promise) this.#validateLater(from, value, Promise.resolve(), result);
       else this.#judge(from, result);
     } catch (cause) {
-      this.#refuse(from, new PeerloomError("invalid-message", "the schema could not check the message", { cause }));
+      this.#refuse(
+        from,
+        new PeerloomError("invalid-message", "the schema could not check the message", { cause }),
+      );
     }
   }
 
   /** Keeps the order while an asynchronous validator works. */
-  #validateLater(from: Peer, value: unknown, before: Promise<void>, started?: Promise<StandardResult<T>>): void {
+  #validateLater(
+    from: Peer,
+    value: unknown,
+    before: Promise<void>,
+    started?: Promise<StandardResult<T>>,
+  ): void {
     const checking = before.then(async () => {
       try {
         const result = started ?? this.#definition.schema?.["~standard"].validate(value);
         if (result !== undefined) this.#judge(from, await result);
       } catch (cause) {
-        this.#refuse(from, new PeerloomError("invalid-message", "the schema could not check the message", { cause }));
+        this.#refuse(
+          from,
+          new PeerloomError("invalid-message", "the schema could not check the message", { cause }),
+        );
       }
     });
     this.#validating = checking;
@@ -186,7 +198,10 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
       this.#accept({ from, data: result.value });
     } else {
       const issues = result.issues.map((issue) => issue.message).join("; ");
-      this.#refuse(from, new PeerloomError("invalid-message", `the message does not fit the schema: ${issues}`));
+      this.#refuse(
+        from,
+        new PeerloomError("invalid-message", `the message does not fit the schema: ${issues}`),
+      );
     }
   }
 

@@ -1,5 +1,5 @@
-import init, { type InitInput } from "./wasm/peerloom.js";
 import { PeerloomError } from "./errors.js";
+import init, { type InitInput } from "./wasm/peerloom.js";
 
 let loading: Promise<unknown> | undefined;
 

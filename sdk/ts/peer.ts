@@ -1,6 +1,6 @@
-import type { NativeRoom } from "./wasm/peerloom.js";
 import { PeerloomError } from "./errors.js";
 import type { Json } from "./schema.js";
+import type { NativeRoom } from "./wasm/peerloom.js";
 
 /** How a peer is reached: not yet, from browser to browser, through a TURN server, or through the signaling server. */
 export type PeerPath = "connecting" | "direct" | "turn" | "relay";

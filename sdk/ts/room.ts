@@ -1,10 +1,10 @@
-import type { NativeRoom } from "./wasm/peerloom.js";
 import { Channel } from "./channel.js";
 import { PeerloomError } from "./errors.js";
 import { callSafely, Listeners, type Unsubscribe } from "./events.js";
 import { Peer, type PeerPath } from "./peer.js";
 import type { MessageOf, Protocol } from "./protocol.js";
 import type { Json } from "./schema.js";
+import type { NativeRoom } from "./wasm/peerloom.js";
 
 /** State of the link to the signaling server. Direct connections go on while it is `reconnecting`. */
 export type SignalingState = "connecting" | "connected" | "reconnecting" | "closed";
@@ -24,10 +24,13 @@ export interface RoomEvents {
   signaling: { readonly state: SignalingState };
   /** An incoming message was refused; no handler has seen it. */
   invalid: { readonly from: Peer; readonly label: string; readonly error: PeerloomError };
-  /** Something failed that no promise tells: no path to a peer, a peer with another protocol. */
+  /**
+   * Something failed that no promise tells: no path to a peer, a peer with another protocol. A listener added late is
+   * told of everyone here who cannot be reached.
+   */
   error: { readonly error: PeerloomError; readonly peer?: Peer };
-  /** The room is over: left, or ended by the server. Fires once. */
-  closed: { readonly error?: PeerloomError };
+  /** The room is over. Fires once. The reason is "left" after `leave()`, else the error's code. */
+  closed: { readonly reason: string; readonly error?: PeerloomError };
 }
 
 /** Bytes over the signaling server and directly to peers, since the room was joined. */
@@ -47,6 +50,8 @@ export type Room<P extends Protocol = Protocol> = RoomBase<P> & {
 export class RoomBase<P extends Protocol> implements AsyncDisposable {
   readonly name: string;
   readonly #peers = new Map<string, Peer>();
+  /** Why a peer cannot be reached. Whoever was here before us is found out before the application can listen. */
+  readonly #unreachable = new Map<Peer, PeerloomError>();
   readonly #channels: ReadonlyMap<string, Channel<unknown>>;
   /** In the order of the core's numbers: sorted by label as bytes of UTF-8. */
   readonly #byIndex: readonly Channel<unknown>[];
@@ -60,7 +65,12 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   #native: NativeRoom | undefined;
   #self: { readonly id: string; readonly metadata: Json | undefined };
   #signaling: SignalingState = "connecting";
-  #stats: RoomStats = { serverBytesSent: 0, serverBytesReceived: 0, directBytesSent: 0, directBytesReceived: 0 };
+  #stats: RoomStats = {
+    serverBytesSent: 0,
+    serverBytesReceived: 0,
+    directBytesSent: 0,
+    directBytesReceived: 0,
+  };
   /** Settled when the room is let in, or is not. */
   readonly #joined = new Settled();
   readonly #left = new Settled();
@@ -72,12 +82,14 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     const native = () => this.#native;
     this.#byIndex = sortedLabels(protocol).map((label, index) => {
       const definition = protocol[label] as P[string];
-      const refuse = (from: Peer, error: PeerloomError) => this.#listeners.invalid.emit({ from, label, error });
+      const refuse = (from: Peer, error: PeerloomError) =>
+        this.#listeners.invalid.emit({ from, label, error });
       return new Channel<unknown>(label, index, definition, native, refuse);
     });
     this.#channels = new Map(this.#byIndex.map((channel) => [channel.label, channel]));
     for (const channel of this.#byIndex) {
-      if (!(channel.label in this)) Object.defineProperty(this, channel.label, { value: channel, enumerable: true });
+      if (!(channel.label in this))
+        Object.defineProperty(this, channel.label, { value: channel, enumerable: true });
     }
   }
 
@@ -108,21 +120,26 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   /** Calls `listener` for every event of this kind. Returns a function that stops it. */
   on<E extends keyof RoomEvents>(event: E, listener: (event: RoomEvents[E]) => void): Unsubscribe {
     const remove = this.#listeners[event].add(listener);
-    if (event !== "peer") return remove;
-    const tell = listener as (event: PeerEvent) => void;
-    // Whoever is here now; those who come later reach the listener by themselves.
-    const here = [...this.#peers.values()].map((peer) => ({ peer, connected: peer.state === "connected" }));
+    // What is so now; what comes later reaches the listener by itself.
+    const past = this.#past(event) as RoomEvents[E][];
     let listening = true;
     queueMicrotask(() => {
-      for (const { peer, connected } of listening ? here : []) {
-        callSafely(tell, { peer, state: "joined" });
-        if (connected) callSafely(tell, { peer, state: "connected" });
-      }
+      for (const one of past) if (listening) callSafely(listener, one);
     });
     return () => {
       listening = false;
       remove();
     };
+  }
+
+  /** What a listener that comes late must be told. */
+  #past(event: keyof RoomEvents): RoomEvents["peer" | "error"][] {
+    if (event === "error") return [...this.#unreachable].map(([peer, error]) => ({ error, peer }));
+    if (event !== "peer") return [];
+    return [...this.#peers.values()].flatMap((peer): PeerEvent[] => {
+      const joined: PeerEvent = { peer, state: "joined" };
+      return peer.state === "connected" ? [joined, { peer, state: "connected" }] : [joined];
+    });
   }
 
   /** Bytes so far, by the way they went. */
@@ -182,6 +199,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     switch (kind) {
       case "path": {
         const state = peer.state === "connected" ? "resumed" : "connected";
+        this.#unreachable.delete(peer);
         peer.update("connected", detail as PeerPath);
         return this.#listeners.peer.emit({ peer, state });
       }
@@ -190,11 +208,13 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         return this.#listeners.peer.emit({ peer, state: "suspended" });
       case "left":
         this.#peers.delete(peer.id);
+        this.#unreachable.delete(peer);
         peer.update("left", "connecting");
         return this.#listeners.peer.emit({ peer, state: "left", reason: detail as string });
       case "failed":
-        if (error !== undefined) this.#listeners.error.emit({ error, peer });
-        return;
+        if (error === undefined) return;
+        this.#unreachable.set(peer, error);
+        return this.#listeners.error.emit({ error, peer });
       case "violation": {
         const label = this.#byIndex[detail as number]?.label ?? "";
         if (error !== undefined) this.#listeners.invalid.emit({ from: peer, label, error });
@@ -208,11 +228,12 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     this.#native = undefined;
     const peers = [...this.#peers.values()];
     this.#peers.clear();
+    this.#unreachable.clear();
     for (const peer of peers) peer.update("left", "connecting");
     for (const channel of this.#byIndex) channel.close();
     this.#joined.reject(error ?? new PeerloomError("closed", "the room was left while joining"));
     this.#left.resolve();
-    this.#listeners.closed.emit(error === undefined ? {} : { error });
+    this.#listeners.closed.emit(error === undefined ? { reason: "left" } : { reason: error.code, error });
     // Not now: this call came out of the very object that is to be freed.
     setTimeout(() => native?.free(), 0);
   }

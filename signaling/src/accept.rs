@@ -28,6 +28,9 @@ const BACKLOG: u32 = 4096;
 const SOCKET_BUFFER_BYTES: u32 = 128 * 1024;
 /// When no file descriptor is left, `accept` fails at once, again and again.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
+/// How long a connection may live that is not a WebSocket. A page takes seconds; who takes it byte by byte does not
+/// get to keep the connection.
+const HTTP_LIFETIME: Duration = Duration::from_secs(120);
 /// A request's line and headers. An early join takes 6 KiB of it.
 const MAX_REQUEST_BYTES: usize = 16 * 1024;
 
@@ -63,6 +66,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub(crate) async fn accept(listener: &TcpListener, app: &Arc<App>, router: &Router) {
     let down = app.going_down();
     tokio::pin!(down);
+    let mut failing = false;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -70,10 +74,15 @@ pub(crate) async fn accept(listener: &TcpListener, app: &Arc<App>, router: &Rout
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((tcp, address)) => start(tcp, address, app, router),
+            Ok((tcp, address)) => {
+                failing = false;
+                start(tcp, address, app, router);
+            }
             Err(error) if is_one_connections(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections");
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "cannot accept connections");
+                }
                 tokio::time::sleep(PAUSE_AFTER_ERROR).await;
             }
         }
@@ -122,6 +131,7 @@ async fn serve_http(stream: ClientStream, client: Arc<Client>, app: Arc<App>, ro
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = tokio::time::sleep(HTTP_LIFETIME) => return,
     };
     if let Err(error) = served {
         tracing::debug!(%error, "HTTP connection ended");

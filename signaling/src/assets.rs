@@ -1,5 +1,9 @@
 //! The demo page: embedded in the program, or served from a folder.
 
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -9,6 +13,9 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use tower_http::services::ServeDir;
 
@@ -74,26 +81,74 @@ fn send(path: &str, file: EmbeddedFile, request: &HeaderMap) -> Response {
     let mime = mime_guess::from_path(path).first_or_octet_stream();
     let charset = if mime.type_() == mime_guess::mime::TEXT { "; charset=utf-8" } else { "" };
     let headers = [(CONTENT_TYPE, format!("{mime}{charset}")), (ETAG, etag)];
-    match precompressed(path, request) {
+    match compressed(path, &file, request) {
         Some((encoding, smaller)) => {
             let encoding = [(CONTENT_ENCODING, HeaderValue::from_static(encoding))];
-            (common, headers, encoding, Body::from(smaller.data)).into_response()
+            (common, headers, encoding, Body::from(smaller)).into_response()
         }
         None => (common, headers, Body::from(file.data)).into_response(),
     }
 }
 
-/// The same file compressed by the build, where there is one and the client takes it.
-fn precompressed(path: &str, request: &HeaderMap) -> Option<(&'static str, EmbeddedFile)> {
+/// A smaller form of the file that the client takes: made by the build, or by this server once and for all.
+///
+/// Not by a compressor for each response: its state is a quarter of a megabyte, and a client that reads slowly
+/// could hold as many as it may have connections.
+fn compressed(path: &str, file: &EmbeddedFile, request: &HeaderMap) -> Option<(&'static str, Bytes)> {
+    static GZIPPED: Mutex<BTreeMap<String, Option<Bytes>>> = Mutex::new(BTreeMap::new());
     let accepted = request.get(ACCEPT_ENCODING)?.to_str().ok()?;
-    let accepts = |name: &str| {
-        accepted.split(',').any(|offer| {
-            let (coding, quality) = offer.split_once(';').unwrap_or((offer, ""));
-            coding.trim().eq_ignore_ascii_case(name) && quality.trim() != "q=0"
-        })
-    };
-    [("br", "br"), ("gzip", "gz")]
-        .into_iter()
-        .filter(|(name, _)| accepts(name))
-        .find_map(|(name, ending)| Some((name, Demo::get(&format!("{}.{ending}", &path[1..]))?)))
+    if accepts(accepted, "br")
+        && let Some(smaller) = Demo::get(&format!("{}.br", &path[1..]))
+    {
+        return Some(("br", Bytes::from(smaller.data.into_owned())));
+    }
+    if !accepts(accepted, "gzip") {
+        return None;
+    }
+    // As many entries as embedded files at most: only found ones come here.
+    let mut gzipped = GZIPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    let smaller = gzipped.entry(path.to_owned()).or_insert_with(|| gzip(&file.data)).clone()?;
+    Some(("gzip", smaller))
+}
+
+fn accepts(accepted: &str, coding: &str) -> bool {
+    accepted.split(',').any(|offer| {
+        let (name, quality) = offer.split_once(';').unwrap_or((offer, ""));
+        name.trim().eq_ignore_ascii_case(coding)
+            && !matches!(quality.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+    })
+}
+
+/// The bytes compressed, if that makes them noticeably smaller: pictures and fonts are compressed already.
+fn gzip(data: &[u8]) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(data).ok()?;
+    let smaller = encoder.finish().ok()?;
+    (smaller.len() < data.len() / 10 * 9).then(|| smaller.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    #[test]
+    fn what_does_not_shrink_is_left_alone() {
+        let text = b"export const answer = 42;".repeat(100);
+        let smaller = gzip(&text).unwrap();
+        let mut back = Vec::new();
+        GzDecoder::new(&smaller[..]).read_to_end(&mut back).unwrap();
+        assert_eq!(back, text);
+        assert!(gzip(&smaller).is_none() && gzip(b"").is_none());
+    }
+
+    #[test]
+    fn codings_are_taken_as_offered() {
+        let offer = "gzip, deflate;q=0.5, BR;q=1.0, zstd;q=0";
+        assert!(accepts(offer, "gzip") && accepts(offer, "br") && accepts(offer, "deflate"));
+        assert!(!accepts(offer, "zstd") && !accepts(offer, "identity") && !accepts("", "br"));
+    }
 }

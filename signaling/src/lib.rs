@@ -4,7 +4,7 @@
 //! The messages are those of [`peerloom_protocol::signal`]. Everything a client can make the server keep, wait for
 //! or do is bounded: see [`Limits`].
 //!
-//! From the outside in: [`accept`](mod@accept) takes TCP connections and counts them (`admission`, `stream`), `web` routes
+//! From the outside in: `accept` takes TCP connections and counts them (`admission`, `stream`), `web` routes
 //! requests, `upgrade` decides who may open a WebSocket (`origin`), `connection` serves one WebSocket in one task,
 //! `hub` keeps the rooms and `room` knows who gets which card; `outbox` is what waits to be written to a member.
 //!

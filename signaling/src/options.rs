@@ -17,7 +17,7 @@ use crate::rate::Rate;
 /// Every flag can also be set by the environment variable shown with it, and by a line of the same name in the
 /// file given by --config. A flag wins over the environment, the environment over the file.
 #[derive(Clone, Debug, Default, Parser, Deserialize)]
-#[command(name = "peerloom-signaling", version, max_term_width = 100)]
+#[command(name = "peerloom-signaling", version)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Options {
     /// Address or name to listen on. 0.0.0.0 or :: listens on every network interface [default: 127.0.0.1]
@@ -26,7 +26,7 @@ pub struct Options {
     /// Port to listen on; 0 picks a free one [default: 8080]
     #[arg(long, env = "PEERLOOM_PORT")]
     pub port: Option<u16>,
-    /// Lets pages of this origin connect, for example https://example.com. Repeatable; `*` admits every page and
+    /// Lets pages of this origin connect, for example `https://example.com`. Repeatable; `*` admits every page and
     /// also programs that send no origin. The server's own page is always allowed
     #[arg(long, value_name = "ORIGIN", env = "PEERLOOM_ALLOW_ORIGIN", value_delimiter = ',')]
     pub allow_origin: Vec<String>,
@@ -248,12 +248,12 @@ impl Options {
         if let Some(folder) = self.www.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(SettingsError::NoFolder(folder.clone()));
         }
-        let allow_origins = match self.allow_origin.iter().any(|origin| origin.trim() == "*") {
+        // A variable that is set but empty lists nothing.
+        let origins =
+            self.allow_origin.iter().map(|origin| origin.trim()).filter(|origin| !origin.is_empty());
+        let allow_origins = match origins.clone().any(|origin| origin == "*") {
             true => AllowedOrigins::Any,
-            false => {
-                let origins: Result<_, _> = self.allow_origin.iter().map(|origin| origin.parse()).collect();
-                AllowedOrigins::Listed(origins?)
-            }
+            false => AllowedOrigins::Listed(origins.map(str::parse).collect::<Result<_, _>>()?),
         };
         Ok(Settings {
             host: self.host.unwrap_or_else(|| "127.0.0.1".to_owned()),

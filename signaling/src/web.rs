@@ -11,7 +11,6 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tower_http::compression::CompressionLayer;
 
 use crate::{App, assets, upgrade};
 
@@ -32,10 +31,9 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
 
 /// Everything the server answers.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let pages = assets::router(&app.config).layer(CompressionLayer::new());
     Router::new()
         .route("/ws", get(upgrade::upgrade))
-        .merge(pages)
+        .merge(assets::router(&app.config))
         .layer(from_fn_with_state(app.clone(), check_host))
         // Behind the host check: a health probe goes by whatever name its operator gave it, and learns little.
         .route("/healthz", get(health))

@@ -51,15 +51,18 @@ const invite = createInvite(name);
 redraw();
 
 server.state("connecting");
+const waiting = setTimeout(() => server.notice("No answer from the server yet. Trying on…"), 3000);
 room = await joinRoom(
   name,
   () => identity.me,
   (seconds, error) => {
+    clearTimeout(waiting);
     server.state("closed");
     mesh.server("closed");
     server.notice(`Cannot join: ${reasonOf(error)}. Trying again in ${seconds} s.`);
   },
 );
+clearTimeout(waiting);
 wire(room);
 
 function wire(room: DemoRoom): void {
@@ -69,10 +72,12 @@ function wire(room: DemoRoom): void {
     server.state(state);
     mesh.server(state);
   });
-  room.on("closed", ({ reason }) => {
+  room.on("closed", ({ error }) => {
     server.state("closed");
     mesh.server("closed");
-    server.notice(`You have left the room (${reason}). Reload the page to come back.`);
+    server.notice(
+      `You have left the room${error ? ` (${error.message})` : ""}. Reload the page to come back.`,
+    );
   });
   // Each trouble is told once: whoever sends nonsense must not be able to fill the conversation with it.
   const told = new Set<string>();
@@ -118,7 +123,8 @@ function wire(room: DemoRoom): void {
   createTraffic(room, everyone);
   // A name typed while joining was not in the metadata the others saw.
   crowd.announce();
-  identity.avoid(everyone().map(({ dye }) => dye));
+  // The room tells us of those who are here already as soon as this is done.
+  setTimeout(() => identity.avoid(everyone().map(({ dye }) => dye)));
   chat.enable();
   redraw();
 }

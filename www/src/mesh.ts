@@ -15,13 +15,19 @@ import {
 } from "d3-force";
 import type { Link } from "./crowd";
 import { formatRtt, need } from "./dom";
-import { type MeshPerson, paint, readColors } from "./picture";
+import { type MeshPerson, paintBeads, paintStill, readColors, type Scene } from "./picture";
 import type { Point } from "./thread";
 
 interface Body extends SimulationNodeDatum {
   id: string;
   homeX: number;
   homeY: number;
+}
+
+interface Bead {
+  from: string;
+  to: string;
+  start: number;
 }
 
 /** The space in which people are placed; the canvas shows it stretched to the stage. */
@@ -31,6 +37,8 @@ const RING = { x: 500, y: 342, radiusX: 330, radiusY: 172 };
 /** Below this the picture has come to rest. */
 const REST_ALPHA = 0.02;
 const BEAD_MS = 600;
+/** A stream of messages shows as a string of beads this far apart. */
+const BEAD_GAP_MS = 150;
 
 export interface Mesh {
   show(self: MeshPerson | undefined, others: MeshPerson[], links: Link[]): void;
@@ -41,15 +49,17 @@ export interface Mesh {
 
 export function createMesh(): Mesh {
   const canvas = need("mesh", HTMLCanvasElement);
-  const context = canvas.getContext("2d");
-  if (!context) throw new Error("this browser has no 2D canvas");
+  // Beads have a layer of their own: while a file is on its way they move all the time, and the rest stands still.
+  const beadCanvas = need("beads", HTMLCanvasElement);
+  const still = brush(canvas);
+  const moving = brush(beadCanvas);
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
   let self: MeshPerson | undefined;
   let people: MeshPerson[] = [];
   let links: Link[] = [];
   let serverState = "connecting";
-  let beads: { from: string; to: string; start: number }[] = [];
+  let beads: Bead[] = [];
   let bodies = new Map<string, Body>();
   let colors = readColors();
   const simulation: Simulation<Body, undefined> = forceSimulation<Body>([])
@@ -60,16 +70,25 @@ export function createMesh(): Mesh {
     .stop();
 
   let frame = 0;
-  const redraw = (): void => {
+  let stale = true;
+  const nextFrame = (): void => {
     if (!frame) frame = requestAnimationFrame(tick);
+  };
+  const redraw = (): void => {
+    stale = true;
+    nextFrame();
   };
   function tick(now: number): void {
     frame = 0;
     if (calm.matches) while (simulation.alpha() > REST_ALPHA) simulation.tick();
     else if (simulation.alpha() > REST_ALPHA) simulation.tick();
     beads = beads.filter((bead) => now - bead.start < BEAD_MS);
-    draw(now);
-    if (simulation.alpha() > REST_ALPHA || beads.length > 0) redraw();
+    const scene = sceneAt(now);
+    if (stale) drawStill(scene);
+    clear(moving, scene);
+    paintBeads(moving, scene);
+    if (simulation.alpha() > REST_ALPHA) redraw();
+    else if (beads.length > 0) nextFrame();
   }
 
   /** Gives everybody a place; people who were here before start from where they are. */
@@ -92,18 +111,15 @@ export function createMesh(): Mesh {
     simulation.nodes([...bodies.values()]).alpha(1);
   }
 
-  function draw(now: number): void {
-    if (!context) return;
-    const scale = devicePixelRatio || 1;
+  function sceneAt(now: number): Scene {
     const { clientWidth: width, clientHeight: height } = canvas;
     const toPixels = (point: { x?: number | undefined; y?: number | undefined }): Point => ({
       x: ((point.x ?? 0) / SPACE.width) * width,
       y: ((point.y ?? 0) / SPACE.height) * height,
     });
-    context.setTransform(scale, 0, 0, scale, 0, 0);
-    context.clearRect(0, 0, width, height);
-    paint(context, {
+    return {
       width,
+      height,
       selfId: self?.id,
       people,
       places: new Map([...bodies.values()].map((body) => [body.id, toPixels(body)])),
@@ -112,15 +128,23 @@ export function createMesh(): Mesh {
       beam: { ...toPixels(BEAM), halfLength: toPixels({ x: BEAM.halfLength }).x },
       beads: beads.map(({ from, to, start }) => ({ from, to, progress: (now - start) / BEAD_MS })),
       colors,
-    });
+    };
+  }
+
+  function drawStill(scene: Scene): void {
+    stale = false;
+    clear(still, scene);
+    paintStill(still, scene);
   }
 
   new ResizeObserver(() => {
     const scale = devicePixelRatio || 1;
-    canvas.width = Math.round(canvas.clientWidth * scale);
-    canvas.height = Math.round(canvas.clientHeight * scale);
+    for (const layer of [canvas, beadCanvas]) {
+      layer.width = Math.round(canvas.clientWidth * scale);
+      layer.height = Math.round(canvas.clientHeight * scale);
+    }
     // At once, not in the next frame: setting the size has cleared the canvas.
-    draw(performance.now());
+    drawStill(sceneAt(performance.now()));
   }).observe(canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     colors = readColors();
@@ -142,18 +166,34 @@ export function createMesh(): Mesh {
       redraw();
     },
     bead(from, to) {
-      if (calm.matches || document.hidden || beads.length > 40) return;
-      beads.push({ from, to, start: performance.now() });
-      redraw();
+      const start = performance.now();
+      const close = (bead: Bead): boolean => start - bead.start < BEAD_GAP_MS;
+      if (calm.matches || document.hidden) return;
+      if (beads.some((bead) => bead.from === from && bead.to === to && close(bead))) return;
+      beads.push({ from, to, start });
+      nextFrame();
     },
   };
+}
+
+function brush(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
+  const context = canvas.getContext("2d");
+  if (!context) throw new Error("this browser has no 2D canvas");
+  return context;
+}
+
+function clear(context: CanvasRenderingContext2D, { width, height }: Scene): void {
+  const scale = devicePixelRatio || 1;
+  context.setTransform(scale, 0, 0, scale, 0, 0);
+  context.clearRect(0, 0, width, height);
 }
 
 /** Where the `index`th of `count` people belongs: evenly round the ring. */
 function homeOf(index: number, count: number): Point {
   if (count === 1) return { x: RING.x, y: RING.y };
-  const start = count === 2 ? Math.PI : count === 4 ? -0.75 * Math.PI : -Math.PI / 2 + Math.PI / count;
-  const angle = start + (2 * Math.PI * index) / count;
+  // A slight turn keeps people of an even ring from standing below each other, where lines would coincide.
+  const turn = count > 2 && count % 2 === 0 ? 0.16 : 0;
+  const angle = -Math.PI / 2 + turn + (Math.PI * (2 * index + 1)) / count;
   return { x: RING.x + Math.cos(angle) * RING.radiusX, y: RING.y + Math.sin(angle) * RING.radiusY };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Paints one frame of the mesh: the server's beam, the threads, the people and the labels.
+ * Paints the mesh: the server's beam, the threads, the people and the labels; and the beads that run over them.
  *
  * Everything it needs comes in as a {@link Scene}; where people stand is decided in mesh.ts.
  */
@@ -24,6 +24,7 @@ export interface MeshPerson {
 
 export interface Scene {
   width: number;
+  height: number;
   /** My own id, once I am among the people. */
   selfId: string | undefined;
   people: MeshPerson[];
@@ -42,6 +43,7 @@ export type Colors = ReturnType<typeof readColors>;
 /** With more people than this the labels on the threads would hide the threads. */
 const MAX_LABELLED = 8;
 const NARROW = 480;
+const MAX_NAME_WIDTH = 140;
 /** Where on a thread its label may stand, best first; on the way past the server's beam not in the middle. */
 const LABELS = [0.5, 0.38, 0.62, 0.28, 0.72];
 const RELAY_LABELS = [0.24, 0.76, 0.3, 0.7];
@@ -74,8 +76,32 @@ export function readColors() {
   };
 }
 
-export function paint(context: CanvasRenderingContext2D, scene: Scene): void {
-  const { width, selfId, people, places, links, serverState, beam, beads, colors } = scene;
+/** The line a link is drawn along, if both of its ends are in the picture. */
+function curveOf(link: Link, { places, beam }: Scene): Curve | undefined {
+  const a = places.get(link.a);
+  const b = places.get(link.b);
+  if (!a || !b) return undefined;
+  return link.path === "relay" ? through(a, b, { x: beam.x, y: beam.y + 12 }) : straight(a, b);
+}
+
+/** Paints the beads alone. They move on every frame, and this is all that a frame then costs. */
+export function paintBeads(context: CanvasRenderingContext2D, scene: Scene): void {
+  const { people, links, beads, colors } = scene;
+  for (const { from, to, progress } of beads) {
+    const link = links.find(({ a, b }) => (a === from && b === to) || (a === to && b === from));
+    const curve = link && curveOf(link, scene);
+    if (!curve) continue;
+    const eased = progress * progress * (3 - 2 * progress);
+    const point = pointOn(curve, link.a === from ? eased : 1 - eased);
+    const dye = people.find(({ id }) => id === from)?.dye ?? 0;
+    disc(context, point, 5.5, colors.ground);
+    disc(context, point, 4, colors.dyes[dye] ?? colors.ink);
+  }
+}
+
+/** Paints all but the beads. */
+export function paintStill(context: CanvasRenderingContext2D, scene: Scene): void {
+  const { width, selfId, people, places, links, serverState, beam, colors } = scene;
   const small = width < NARROW;
   const radius = (small ? 17 : 22) - Math.min(8, Math.max(0, people.length - 6));
   const dyes = new Map(people.map(({ id, dye }) => [id, colors.dyes[dye] ?? colors.ink]));
@@ -86,20 +112,12 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene): void {
   if (me) paintServerLine(me);
   paintBeam();
   for (const link of links) paintLink(link);
-  for (const bead of beads) paintBead(bead);
   for (const person of people) paintPerson(person);
   // Words last: no thread may cross them. Names have their places, labels on threads make way for each other.
   const words: Box[] = [];
   for (const person of people) paintName(person);
   if (people.length <= MAX_LABELLED) {
     for (const link of [...links].sort((a, b) => Number(isOwn(b)) - Number(isOwn(a)))) paintLinkLabel(link);
-  }
-
-  function curveOf(link: Link): Curve | undefined {
-    const a = places.get(link.a);
-    const b = places.get(link.b);
-    if (!a || !b) return undefined;
-    return link.path === "relay" ? through(a, b, { x: beam.x, y: beam.y + 12 }) : straight(a, b);
   }
 
   function paintServerLine(from: Point): void {
@@ -125,7 +143,7 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene): void {
   }
 
   function paintLink(link: Link): void {
-    const curve = curveOf(link);
+    const curve = curveOf(link, scene);
     if (!curve) return;
     const own = isOwn(link);
     context.globalAlpha = own ? 1 : 0.6;
@@ -143,20 +161,10 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene): void {
     context.globalAlpha = 1;
   }
 
-  function paintBead({ from, to, progress }: Scene["beads"][number]): void {
-    const link = links.find(({ a, b }) => (a === from && b === to) || (a === to && b === from));
-    const curve = link && curveOf(link);
-    if (!curve) return;
-    const eased = progress * progress * (3 - 2 * progress);
-    const point = pointOn(curve, link.a === from ? eased : 1 - eased);
-    disc(point, 5.5, colors.ground);
-    disc(point, 4, dyeOf(from));
-  }
-
   function paintPerson({ id }: MeshPerson): void {
     const place = places.get(id);
     if (!place) return;
-    disc(place, radius + (id === selfId ? 6 : 3), colors.ground);
+    disc(context, place, radius + (id === selfId ? 6 : 3), colors.ground);
     drawYarn(context, place, radius, dyeOf(id));
     if (id !== selfId) return;
     context.beginPath();
@@ -167,7 +175,7 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene): void {
   }
 
   function paintLinkLabel(link: Link): void {
-    const curve = curveOf(link);
+    const curve = curveOf(link, scene);
     const own = isOwn(link);
     if (!curve || (!own && small)) return;
     const rtt = link.rttMs === undefined ? "" : formatRtt(link.rttMs);
@@ -189,10 +197,18 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene): void {
   function paintName({ id, name }: MeshPerson): void {
     const place = places.get(id);
     if (!place) return;
-    const text = id === selfId ? "You" : name.length > 18 ? `${name.slice(0, 17)}…` : name;
-    const at = { x: place.x, y: place.y + radius + 20 };
-    write(text, at, `600 14px ${colors.font}`, id === selfId ? colors.accent : colors.ink, colors.ground);
+    const font = `600 14px ${colors.font}`;
+    context.font = font;
+    let text = id === selfId ? "You" : name;
+    for (const letters = [...text]; context.measureText(text).width > MAX_NAME_WIDTH; ) {
+      letters.pop();
+      text = `${letters.join("")}…`;
+    }
     const width = context.measureText(text).width + 8;
+    // Near the edge a name moves inwards rather than being cut.
+    const x = Math.min(Math.max(place.x, width / 2 + 4), scene.width - width / 2 - 4);
+    const at = { x, y: place.y + radius + 20 };
+    write(text, at, font, id === selfId ? colors.accent : colors.ink, colors.ground);
     words.push({ x: at.x - width / 2, y: at.y - 10, width, height: 20 });
   }
 
@@ -215,10 +231,11 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene): void {
     context.fillStyle = color;
     context.fill();
   }
-  function disc(at: Point, discRadius: number, color: string): void {
-    context.beginPath();
-    context.arc(at.x, at.y, discRadius, 0, 2 * Math.PI);
-    context.fillStyle = color;
-    context.fill();
-  }
+}
+
+function disc(context: CanvasRenderingContext2D, at: Point, radius: number, color: string): void {
+  context.beginPath();
+  context.arc(at.x, at.y, radius, 0, 2 * Math.PI);
+  context.fillStyle = color;
+  context.fill();
 }

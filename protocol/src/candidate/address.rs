@@ -37,8 +37,9 @@ impl Address {
             return None;
         }
         let digits: Vec<u8> = uuid.iter().copied().filter(|&byte| byte != b'-').collect();
-        let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(&digits).ok()?;
-        Some(Self::Mdns(bytes.try_into().ok()?))
+        let mut bytes = [0; 16];
+        let read = base16ct::mixed::decode(&digits, &mut bytes).ok()?.len();
+        (read == 16).then_some(Self::Mdns(bytes))
     }
 
     /// Could one host have this address? Multicast, broadcast and unspecified are not for sending checks to, and

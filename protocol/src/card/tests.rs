@@ -1,4 +1,4 @@
-use data_encoding::HEXLOWER;
+use base16ct::lower::encode_string;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -39,7 +39,7 @@ fn bytes_are_as_ever() {
         "10f8dbecc20664001effcb0071079729",
     );
     let bytes = sample().encode();
-    assert_eq!(HEXLOWER.encode(&bytes), expected);
+    assert_eq!(encode_string(&bytes), expected);
     assert_eq!(bytes.len(), 112);
     assert_eq!(Card::decode(&bytes), Ok(sample()));
 }

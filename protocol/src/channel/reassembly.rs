@@ -1,15 +1,14 @@
 //! Half-received messages: fragments kept as they arrive, within bounds.
 
-use std::collections::BTreeMap;
-
 use super::error::FrameError;
 use super::frame::Fragment;
 use crate::limits;
+use crate::sorted_map::SortedMap;
 
 /// The messages of one peer on one channel of which only a part has arrived.
 #[derive(Debug)]
 pub(super) struct Reassembly<C> {
-    partials: BTreeMap<u64, Partial<C>>,
+    partials: SortedMap<u64, Partial<C>>,
     bytes: usize,
     /// Fragments may be lost, so a message that stays incomplete is no fault and gives way to newer ones.
     lossy: bool,
@@ -26,7 +25,7 @@ struct Partial<C> {
 
 impl<C> Reassembly<C> {
     pub(super) fn new(lossy: bool) -> Self {
-        Self { partials: BTreeMap::new(), bytes: 0, lossy }
+        Self { partials: SortedMap::default(), bytes: 0, lossy }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -57,7 +56,7 @@ impl<C> Reassembly<C> {
             return Ok(None);
         }
         self.bytes += body.len();
-        let partial = self.partials.entry(seq).or_insert(Partial { total, received: 0, chunks: Vec::new() });
+        let partial = self.partials.get_or_insert_with(seq, || Partial { total, received: 0, chunks: Vec::new() });
         partial.received += body.len();
         partial.chunks.insert(at, (offset, chunk()));
         if partial.received < total {
@@ -79,8 +78,8 @@ impl<C> Reassembly<C> {
             if !self.lossy {
                 return Err(FrameError::ReassemblyLimit);
             }
-            match self.partials.first_key_value() {
-                Some((&oldest, _)) if oldest <= seq => {
+            match self.partials.first_key() {
+                Some(oldest) if oldest <= seq => {
                     self.remove(oldest);
                     if oldest == seq {
                         return Ok(false);
@@ -99,7 +98,7 @@ impl<C> Reassembly<C> {
 
     /// Drops every message older than `seq`.
     pub(super) fn forget_before(&mut self, seq: u64) {
-        while let Some((&oldest, _)) = self.partials.first_key_value()
+        while let Some(oldest) = self.partials.first_key()
             && oldest < seq
         {
             self.remove(oldest);

@@ -1,6 +1,6 @@
 //! From text to the values of a data-only session.
 
-use data_encoding::{BASE64, HEXUPPER_PERMISSIVE};
+use base64ct::{Base64, Encoding};
 
 use super::SdpError;
 use crate::candidate::Candidate;
@@ -224,9 +224,11 @@ fn read_fingerprint(parts: &Parts<'_>) -> Result<[u8; 32], SdpError> {
         // "AB:CD:...": every third byte is a colon, the rest is hexadecimal.
         let shaped = hex.len() == 32 * 3 - 1 && hex.bytes().skip(2).step_by(3).all(|byte| byte == b':');
         let digits: Vec<u8> = hex.bytes().filter(|&byte| byte != b':').collect();
-        let bytes =
-            HEXUPPER_PERMISSIVE.decode(&digits).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        let bytes = bytes.filter(|_| shaped).ok_or(SdpError::BadAttribute(NAME))?;
+        let mut bytes = [0; 32];
+        let read = base16ct::mixed::decode(&digits, &mut bytes).is_ok_and(|read| read.len() == 32);
+        if !(shaped && read) {
+            return Err(SdpError::BadAttribute(NAME));
+        }
         if found.replace(bytes).is_some_and(|other| other != bytes) {
             return Err(SdpError::Duplicate(NAME));
         }
@@ -247,7 +249,7 @@ fn read_max_message_size(section: &Attributes<'_>) -> Result<u32, SdpError> {
 }
 
 fn read_sctp_init(value: &str) -> Option<SctpInit> {
-    let chunk = BASE64.decode(value.as_bytes()).ok().filter(|chunk| !chunk.is_empty())?;
+    let chunk = Base64::decode_vec(value).ok().filter(|chunk| !chunk.is_empty())?;
     chunk.try_into().ok()
 }
 

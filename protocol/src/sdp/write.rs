@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use data_encoding::BASE64;
+use base64ct::{Base64, Encoding};
 
 use super::read::{Description, Setup};
 
@@ -46,7 +46,7 @@ impl Description {
         line(format_args!("a=sctp-port:{}", self.sctp_port));
         line(format_args!("a=max-message-size:{}", self.max_message_size));
         if let Some(chunk) = &self.sctp_init {
-            line(format_args!("a=sctp-init:{}", BASE64.encode(chunk)));
+            line(format_args!("a=sctp-init:{}", Base64::encode_string(chunk)));
         }
         for candidate in &self.candidates {
             line(format_args!("a={}", candidate.to_line()));

@@ -12,7 +12,7 @@ mod socket;
 mod stats;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::{Rc, Weak};
 
@@ -21,6 +21,7 @@ use js_sys::Uint8Array;
 use peerloom_protocol::action::{Action, ConnectionId, Event, Input};
 use peerloom_protocol::id::PeerId;
 use peerloom_protocol::room::{Config, Room};
+use peerloom_protocol::sorted_map::SortedMap;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::RtcConfiguration;
 
@@ -85,7 +86,7 @@ pub(crate) struct Driver {
     sink: Box<dyn Sink>,
     room: RefCell<Room>,
     socket: RefCell<Option<Socket>>,
-    connections: RefCell<BTreeMap<ConnectionId, Connection>>,
+    connections: RefCell<SortedMap<ConnectionId, Connection>>,
     peers: RefCell<Peers>,
     traffic: RefCell<Traffic>,
     timer: RefCell<Timer>,

@@ -1,6 +1,5 @@
 //! Every peer's outboxes and inboxes, and which connection they run over.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use js_sys::Uint8Array;
@@ -9,6 +8,7 @@ use peerloom_protocol::channel::{Delivered, FrameError, Inbox, Outbox, frame};
 use peerloom_protocol::hello::{Delivery, Hello};
 use peerloom_protocol::id::PeerId;
 use peerloom_protocol::limits;
+use peerloom_protocol::sorted_map::SortedMap;
 
 use super::connection::Connection;
 use super::payload::Payload;
@@ -34,7 +34,7 @@ pub(super) struct PeerData {
 
 pub(super) struct Peers {
     pub(super) deliveries: Vec<Delivery>,
-    pub(super) peers: BTreeMap<PeerId, PeerData>,
+    pub(super) peers: SortedMap<PeerId, PeerData>,
     /// The newest broadcast value of each `latest` channel, for peers that come later.
     pub(super) latest: Vec<Option<Payload>>,
     pub(super) sends: Sends,
@@ -49,7 +49,7 @@ impl Peers {
             latest: deliveries.iter().map(|_| None).collect(),
             sends: Sends::new(deliveries.len()),
             deliveries,
-            peers: BTreeMap::new(),
+            peers: SortedMap::default(),
             frame: Vec::with_capacity(limits::MAX_FRAME_BYTES),
             is_closed: false,
         }
@@ -182,7 +182,7 @@ impl Peers {
     pub(super) fn pump(
         &mut self,
         now: u64,
-        connections: &BTreeMap<ConnectionId, Connection>,
+        connections: &SortedMap<ConnectionId, Connection>,
     ) -> Vec<ConnectionId> {
         let mut lost = Vec::new();
         for peer in self.peers.values_mut() {
@@ -220,7 +220,7 @@ impl Peers {
     pub(super) fn targets(&mut self, to: Option<PeerId>) -> impl Iterator<Item = &mut PeerData> {
         self.peers
             .iter_mut()
-            .filter(move |(id, peer)| !peer.failed && to.is_none_or(|to| to == **id))
+            .filter(move |(id, peer)| !peer.failed && to.is_none_or(|to| to == *id))
             .map(|(_, peer)| peer)
     }
 

@@ -1,5 +1,7 @@
 //! The server as clients meet it: over TCP on a free port of 127.0.0.1. One program, so that it links once.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
+
 mod cards;
 mod common;
 mod garbage;

@@ -14,6 +14,7 @@ async fn serving_a_folder() -> (Server, tempfile::TempDir) {
     fs::write(www.join("index.html"), "<!doctype html><title>mine</title>").unwrap();
     fs::write(www.join("assets/app.wasm"), b"\0asm").unwrap();
     fs::write(www.join("assets/app.js"), "export {};".repeat(100)).unwrap();
+    fs::write(www.join("assets/app.js.gz"), "as if compressed").unwrap();
     fs::write(dir.path().join("secret.txt"), "keep out").unwrap();
     let server = Server::with(Config { www: Some(www), ..Config::default() }).await;
     (server, dir)
@@ -67,7 +68,7 @@ async fn a_folder_is_served_with_types_and_headers() {
     assert!(wasm.contains("content-type: application/wasm"), "{wasm}");
     let js = server.get("/assets/app.js", "Accept-Encoding: gzip\r\n").await.to_lowercase();
     assert!(js.contains("content-type: text/javascript"), "{js}");
-    assert!(js.contains("content-encoding: gzip"), "{js}");
+    assert!(js.contains("content-encoding: gzip") && js.ends_with("as if compressed"), "{js}");
     assert!(server.get("/nothing", "").await.starts_with("HTTP/1.1 404"));
 }
 
@@ -104,6 +105,8 @@ async fn the_embedded_page_or_a_hint_how_to_get_one() {
         let tag = lower.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().replace("w/", "W/");
         let again = server.get("/", &format!("If-None-Match: {tag}\r\n")).await;
         assert!(again.starts_with("HTTP/1.1 304"), "{again}");
+        let smaller = server.get("/", "Accept-Encoding: gzip\r\n").await;
+        assert!(smaller.starts_with("HTTP/1.1 200") && smaller.len() <= page.len() + 50, "{smaller}");
     } else {
         assert!(page.starts_with("HTTP/1.1 404") && page.contains("--www"), "{page}");
     }

@@ -1,6 +1,6 @@
 //! Coming, going and talking inside a room.
 
-use crate::common::{Client, Server, join, signal};
+use crate::common::{Client, Server, join, signal, within};
 use peerloom_protocol::codec;
 use peerloom_protocol::signal::{ClientMessage, LeaveReason, Refusal, ServerMessage, Welcome, close};
 
@@ -159,4 +159,41 @@ async fn leaving_is_told_with_its_reason() {
 async fn assert_left(watcher: &mut Client, gone: Welcome, expected: LeaveReason) {
     let left = ServerMessage::Left { id: gone.id, epoch: gone.epoch, reason: expected };
     assert_eq!(watcher.recv().await, left);
+}
+
+/// Comes and goes in one of three rooms, and signals to everyone found there.
+async fn restless(server: &Server, number: usize) {
+    let mut resume = None;
+    for stay in 0..10 {
+        let mut join = join(["a", "b", "c"][(number + stay) % 3], "x");
+        join.resume = resume;
+        let (mut client, welcome) = Client::join(server, join).await;
+        resume = Some(welcome.resume);
+        for member in welcome.members.iter() {
+            let envelope = vec![1; 100].try_into().unwrap();
+            client.send(ClientMessage::Signal { to: member.id, epoch: member.epoch, envelope }).await;
+        }
+        match (number + stay) % 4 {
+            0 => client.send(ClientMessage::Leave).await,
+            1 => client.close(Some(1001)).await,
+            // Comes back, by the next turn, while this one may still be there.
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_come_and_go_at_once_on_several_threads() {
+    let server = std::sync::Arc::new(Server::start().await);
+    let clients: Vec<_> = (0..40)
+        .map(|number| {
+            let server = server.clone();
+            tokio::spawn(async move { restless(&server, number).await })
+        })
+        .collect();
+    for client in clients {
+        within(client).await.unwrap();
+    }
+    within(async { while !server.get("/healthz", "").await.contains("\"connections\":0,\"rooms\":0") {} })
+        .await;
 }

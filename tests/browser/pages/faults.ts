@@ -14,11 +14,15 @@ function wrap(side: "Local" | "Remote", around: (original: Describe) => Describe
 /** Notes which descriptions the page applies. */
 export function watchDescriptions(): void {
   for (const side of ["Local", "Remote"] as const) {
-    wrap(side, (original) => async function (description) {
-      await original.call(this, description);
-      const isHint = !description.sdp?.includes("m=application");
-      descriptions.push({ side: side === "Local" ? "local" : "remote", type: description.type, isHint });
-    });
+    wrap(
+      side,
+      (original) =>
+        async function (description) {
+          await original.call(this, description);
+          const isHint = !description.sdp?.includes("m=application");
+          descriptions.push({ side: side === "Local" ? "local" : "remote", type: description.type, isHint });
+        },
+    );
   }
 }
 
@@ -27,23 +31,38 @@ export function answeredAnOffer(): boolean {
   return descriptions.some(({ side, type, isHint }) => side === "remote" && type === "offer" && !isHint);
 }
 
+let madeBeforeRefusal = 0;
+
+/** Connections made after an answer was refused last, if {@link watchConnections} was called. */
+export function madeSinceRefusal(): number {
+  return connections.size - madeBeforeRefusal;
+}
+
 /** The first `count` answers are refused, as by a browser that finds fault with them. Cards become answers. */
 export function refuseAnswers(count: number): void {
   let left = count;
-  wrap("Remote", (original) => function (description) {
-    if (description.type !== "answer" || left === 0) return original.call(this, description);
-    left -= 1;
-    return Promise.reject(new DOMException("refused by the test", "OperationError"));
-  });
+  wrap(
+    "Remote",
+    (original) =>
+      function (description) {
+        if (description.type !== "answer" || left === 0) return original.call(this, description);
+        left -= 1;
+        madeBeforeRefusal = connections.size;
+        return Promise.reject(new DOMException("refused by the test", "OperationError"));
+      },
+  );
 }
 
 /** After this, making an offer takes `ms` longer. */
 export function delayOffers(ms: number): void {
-  const original = RTCPeerConnection.prototype.createOffer;
-  RTCPeerConnection.prototype.createOffer = async function (this: RTCPeerConnection) {
+  const prototype = RTCPeerConnection.prototype as unknown as {
+    createOffer(this: RTCPeerConnection): Promise<RTCSessionDescriptionInit>;
+  };
+  const original = prototype.createOffer;
+  prototype.createOffer = async function () {
     await new Promise((resolve) => setTimeout(resolve, ms));
     return original.call(this);
-  } as typeof original;
+  };
 }
 
 const connections = new Set<RTCPeerConnection>();
@@ -85,4 +104,23 @@ export function sendRaw(label: string, data: string | number[]): void {
   if (open.length !== 1) throw new Error(`${open.length} open channels ${label}`);
   if (typeof data === "string") open[0]?.send(data);
   else open[0]?.send(new Uint8Array(data));
+}
+
+let failed = 0;
+
+/** Counts WebSockets that could not be opened, for {@link failedSockets}. */
+export function watchSockets(): void {
+  const Original = WebSocket;
+  globalThis.WebSocket = class extends Original {
+    constructor(url: string | URL, protocols?: string | string[]) {
+      super(url, protocols);
+      this.addEventListener("error", () => {
+        failed += 1;
+      });
+    }
+  };
+}
+
+export function failedSockets(): number {
+  return failed;
 }

@@ -55,6 +55,7 @@ export interface Joining {
   url?: string;
   metadata?: peerloom.Json;
   loose?: boolean;
+  signal?: AbortSignal;
   /** Keeps no record of messages: the test listens by itself. */
   unheard?: boolean;
 }
@@ -73,7 +74,12 @@ export const state = {
 };
 
 /** Joins, keeps a record of everything, and gives the page's id. */
-export async function joinRoom({ url = location.origin, loose = false, unheard = false, ...options }: Joining) {
+export async function joinRoom({
+  url = location.origin,
+  loose = false,
+  unheard = false,
+  ...options
+}: Joining) {
   const spoken = loose ? (looseProtocol as unknown as TestProtocol) : protocol;
   const room = await join(url, { protocol: spoken, ...options });
   Object.defineProperty(state, "room", { value: room, configurable: true });
@@ -93,14 +99,19 @@ export async function joinRoom({ url = location.origin, loose = false, unheard =
   return room.self.id;
 }
 
-/** Why a promise was rejected, in a form that travels to the test; undefined when it was not. */
+/** Why a promise was rejected, in a form that travels to the test; null when it was not. */
 export async function failure(promise: Promise<unknown>) {
   try {
     await promise;
-    return undefined;
+    return null;
   } catch (error) {
     const { name, code, message } = error as PeerloomError;
-    return { name, code: code as string | undefined, message, isPeerloomError: error instanceof peerloom.PeerloomError };
+    return {
+      name,
+      code: code as string | undefined,
+      message,
+      isPeerloomError: error instanceof peerloom.PeerloomError,
+    };
   }
 }
 

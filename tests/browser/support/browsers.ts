@@ -9,7 +9,8 @@ export type BrowserName = "chromium" | "firefox";
 
 const find = (...paths: string[]) => paths.find((path) => existsSync(path));
 
-export const chromiumPath = process.env.CHROMIUM_PATH ?? find("/usr/bin/chromium", "/usr/bin/chromium-browser");
+export const chromiumPath =
+  process.env.CHROMIUM_PATH ?? find("/usr/bin/chromium", "/usr/bin/chromium-browser");
 export const firefoxPath = process.env.FIREFOX_PATH ?? find("/usr/bin/firefox-esr", "/usr/bin/firefox");
 
 export const chromiumFlags = [

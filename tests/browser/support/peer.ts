@@ -47,7 +47,7 @@ export class Peer {
     return this.#driver.evaluate(`(async () => (${work})(globalThis.harness, ${argument}))()`) as Promise<R>;
   }
 
-  async join(room: string, options: Omit<Joining, "room"> = {}): Promise<string> {
+  async join(room: string, options: Omit<Joining, "room" | "signal"> = {}): Promise<string> {
     this.#id = await this.run((h, joining) => h.joinRoom(joining), { room, ...options });
     return this.#id;
   }
@@ -75,7 +75,10 @@ export class Peer {
   }
 
   happenings(event?: Happening["event"]): Promise<Happening[]> {
-    return this.run((h, event) => h.state.happenings.filter((h) => event === undefined || h.event === event), event);
+    return this.run(
+      (h, event) => h.state.happenings.filter((h) => event === undefined || h.event === event),
+      event,
+    );
   }
 
   /** What happened to another peer, as states in order. */
@@ -92,7 +95,9 @@ export class Peer {
   /** Waits until there is a direct path to these peers and to nobody else. */
   async expectPeers(...others: Peer[]): Promise<void> {
     const expected = Object.fromEntries(others.map(({ id }) => [id, "direct"]));
-    await expect.poll(() => this.paths(), { message: `peers of ${this.browser} ${this.id}` }).toEqual(expected);
+    await expect
+      .poll(() => this.paths(), { message: `peers of ${this.browser} ${this.id}` })
+      .toEqual(expected);
   }
 
   close(): Promise<void> {

@@ -6,7 +6,8 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
 const program =
-  process.env.PEERLOOM_SERVER ?? fileURLToPath(new URL("../../../target/release/peerloom-signaling", import.meta.url));
+  process.env.PEERLOOM_SERVER ??
+  fileURLToPath(new URL("../../../target/release/peerloom-signaling", import.meta.url));
 
 export interface ServerOptions {
   /** The folder to serve; without one the server serves the demo it holds. */

@@ -1,5 +1,14 @@
 // The folder that servers serve under test: the page of `pages/` and the built npm package.
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,7 +32,9 @@ export async function createSite(): Promise<string> {
     }
     const { code } = await transformWithOxc(source, name, { target: "es2022" });
     // The server's Content-Security-Policy allows no inline script, and an import map would be one.
-    const linked = code.replaceAll('"peerloom"', '"/sdk/index.js"').replaceAll(/(\.\/[\w-]+)\.ts"/g, '$1.js"');
+    const linked = code
+      .replaceAll('"peerloom"', '"/sdk/index.js"')
+      .replaceAll(/(\.\/[\w-]+)\.ts"/g, '$1.js"');
     writeFileSync(join(folder, "test", name.replace(/\.ts$/, ".js")), linked);
   }
   return folder;

@@ -1,0 +1,103 @@
+// The demo, used by the keyboard alone.
+import type { Browser, BrowserContextOptions } from "@playwright/test";
+import { Visitor } from "./support/demo.ts";
+import { expect, test } from "./support/fixtures.ts";
+import { Server } from "./support/server.ts";
+
+const LOOKS: [title: string, options: BrowserContextOptions][] = [
+  ["a wide screen", { viewport: { width: 1280, height: 800 }, colorScheme: "light" }],
+  [
+    "a phone of 360 pixels",
+    { viewport: { width: 360, height: 740 }, colorScheme: "light", hasTouch: true, isMobile: true },
+  ],
+  ["a dark screen", { viewport: { width: 1280, height: 800 }, colorScheme: "dark" }],
+  [
+    "a dark phone",
+    { viewport: { width: 360, height: 740 }, colorScheme: "dark", hasTouch: true, isMobile: true },
+  ],
+];
+
+/** Two people open the same address. Nobody tells them anything. */
+async function twoVisitors(browser: Browser, url: string, options: BrowserContextOptions) {
+  const ada = await Visitor.open(browser, url, options);
+  const ben = await Visitor.open(browser, url, options);
+  for (const visitor of [ada, ben]) {
+    await expect(visitor.get("peer")).toHaveCount(1);
+    await expect(visitor.get("link-path")).toHaveText("direct");
+  }
+  return [ada, ben] as const;
+}
+
+test("two people who open the page see each other, name themselves and talk, without a mouse", async ({
+  browser,
+}) => {
+  await using server = await Server.start();
+  const [ada, ben] = await twoVisitors(browser, server.url, {});
+
+  for (const [visitor, name] of [
+    [ada, "Ada"],
+    [ben, "Ben"],
+  ] as const) {
+    await visitor.tabTo(visitor.get("my-name"));
+    await visitor.page.keyboard.press("ControlOrMeta+a");
+    await visitor.page.keyboard.type(name);
+    await visitor.page.keyboard.press("Enter");
+  }
+  await expect(ada.get("peer")).toContainText("Ben");
+  await expect(ben.get("peer")).toContainText("Ada");
+
+  await ada.tabTo(ada.get("chat-input"));
+  await ada.page.keyboard.type("Hello Ben <b>&amp;</b>");
+  await ada.page.keyboard.press("Enter");
+  await expect(ben.get("chat-log")).toContainText("Hello Ben <b>&amp;</b>");
+  // The same with the button.
+  await ben.tabTo(ben.get("chat-input"));
+  await ben.page.keyboard.type("Hello Ada");
+  await ben.tabTo(ben.get("chat-send"));
+  await ben.page.keyboard.press("Enter");
+  await expect(ada.get("chat-log")).toContainText("Hello Ada");
+  await expect(ben.get("chat-log")).toContainText("Hello Ada");
+
+  await ben.page.close();
+  await expect(ada.get("peer")).toHaveCount(0);
+  for (const visitor of [ada, ben]) expect(visitor.problems).toEqual([]);
+  await ada[Symbol.asyncDispose]();
+  await ben[Symbol.asyncDispose]();
+});
+
+test("the invitation link leads into the same room", async ({ browser }) => {
+  await using server = await Server.start();
+  await using ada = await Visitor.open(browser, `${server.url}/#room=a%20room%20%26%20more`);
+  const link = await ada.get("room-link").getAttribute("href");
+  await using ben = await Visitor.open(browser, new URL(link ?? "", server.url).href);
+  await expect(ada.get("peer")).toHaveCount(1);
+  await expect(ben.get("peer")).toHaveCount(1);
+  await using carl = await Visitor.open(browser, server.url);
+  // He has been let in, into another room.
+  await expect(carl.page.getByTestId("server-state")).toHaveText("connected");
+  await expect(carl.get("peer")).toHaveCount(0);
+  await expect(ada.get("peer")).toHaveCount(1);
+});
+
+for (const [title, options] of LOOKS) {
+  test(`${title}: axe finds nothing, the console stays empty, nothing is cut off`, async ({ browser }) => {
+    await using server = await Server.start();
+    await using alone = await Visitor.open(browser, `${server.url}/#room=alone`, options);
+    await expect(alone.page.getByTestId("server-state")).toHaveText("connected");
+    await alone.expectAccessible();
+    await alone.expectNoSidewaysScroll();
+
+    const [ada, ben] = await twoVisitors(browser, server.url, options);
+    await ada.tabTo(ada.get("chat-input"));
+    await ada.page.keyboard.type("Something to read");
+    await ada.page.keyboard.press("Enter");
+    await expect(ben.get("chat-log")).toContainText("Something to read");
+    for (const visitor of [ada, ben]) {
+      await visitor.expectAccessible();
+      await visitor.expectNoSidewaysScroll();
+    }
+    for (const visitor of [alone, ada, ben]) expect(visitor.problems).toEqual([]);
+    await ada[Symbol.asyncDispose]();
+    await ben[Symbol.asyncDispose]();
+  });
+}

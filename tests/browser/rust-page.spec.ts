@@ -1,0 +1,64 @@
+// A page written in Rust and one written in TypeScript in one room: same names, same wire.
+import { cpSync, existsSync } from "node:fs";
+import { join } from "node:path";
+import { expect, type Peer, test } from "./support/fixtures.ts";
+import { createSite, removeSite, repository } from "./support/site.ts";
+
+const rustPage = process.env.PEERLOOM_RUST_PAGE ?? join(repository, "target/rust-page");
+const isBuilt = existsSync(join(rustPage, "rust_page_bg.wasm"));
+
+test.skip(!isBuilt && !process.env.CI, "the Rust page is not built: run it with `npm run test:browser`");
+
+/** Joins from TypeScript with the one channel that the Rust page declares. */
+async function joinFromTypeScript(peer: Peer, room: string): Promise<string> {
+  return peer.run(async ({ peerloom, kept }, room) => {
+    const protocol = { chat: peerloom.channel<{ text: string }>() };
+    const joined = await peerloom.join(location.origin, { room, protocol, metadata: { name: "TypeScript" } });
+    const heard: unknown[] = [];
+    joined.chat.on(({ from, data }) => void heard.push({ from: from.id, data }));
+    Object.assign(kept, { joined, heard });
+    return joined.self.id;
+  }, room);
+}
+
+for (const browser of ["chromium", "firefox"] as const) {
+  test(`Rust in Chromium, TypeScript in ${browser}: they meet, talk both ways, and part`, async ({
+    browser: chromium,
+    open,
+    room,
+    startServer,
+  }) => {
+    const www = await createSite();
+    cpSync(rustPage, join(www, "rust"), { recursive: true });
+    const server = await startServer({ www });
+    const name = room.replaceAll(" ", "-");
+    const context = await chromium.newContext();
+    const rust = await context.newPage();
+    const problems: string[] = [];
+    rust.on("pageerror", (error) => problems.push(error.message));
+    await rust.goto(`${server.url}/rust/?room=${name}`);
+    await expect(rust.locator("#status")).toContainText(`in room ${name} as `);
+    const rustId = (await rust.locator("#status").textContent())?.split(" ").at(-1) ?? "";
+
+    const peer = await open(browser, { server });
+    const id = await joinFromTypeScript(peer, name);
+    await expect(rust.locator("#events li", { hasText: id }).first()).toBeVisible();
+
+    await peer.run(({ kept }) =>
+      (kept.joined as { chat: import("peerloom").Channel<{ text: string }> }).chat.send({
+        text: "from TypeScript ✓",
+      }),
+    );
+    await expect(rust.locator("#log li")).toHaveText(`${id}: from TypeScript ✓`);
+    await rust.locator("#text").fill("from Rust ✓");
+    await rust.locator("#text").press("Enter");
+    const heard = () => peer.run(({ kept }) => kept.heard);
+    await expect.poll(heard).toEqual([{ from: rustId, data: { text: "from Rust ✓" } }]);
+
+    await context.close();
+    const peers = () => peer.run(({ kept }) => (kept.joined as import("peerloom").Room).peers.size);
+    await expect.poll(peers).toBe(0);
+    expect(problems).toEqual([]);
+    removeSite(www);
+  });
+}

@@ -1,0 +1,76 @@
+// The demo as its users have it: out of the server's own program, watched for everything that goes wrong.
+import { type Browser, type BrowserContextOptions, expect, type Locator, type Page } from "@playwright/test";
+import axe from "axe-core";
+
+/** One person's browser with the demo open. */
+export class Visitor implements AsyncDisposable {
+  readonly page: Page;
+  /** Errors and warnings in the console, uncaught errors, files that did not come, breaches of the page's policy. */
+  readonly problems: string[] = [];
+
+  private constructor(page: Page) {
+    this.page = page;
+    page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) this.problems.push(message.text());
+    });
+    page.on("pageerror", (error) => this.problems.push(error.message));
+    page.on("requestfailed", (request) => this.problems.push(`${request.url()} did not come`));
+    page.on("response", (response) => {
+      if (response.status() >= 400) this.problems.push(`${response.url()}: ${response.status()}`);
+    });
+  }
+
+  static async open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visitor> {
+    const context = await browser.newContext(options);
+    const page = await context.newPage();
+    const visitor = new Visitor(page);
+    await page.exposeFunction("reportViolation", (text: string) => visitor.problems.push(text));
+    await page.addInitScript(() => {
+      addEventListener("securitypolicyviolation", (event) => {
+        const { reportViolation } = globalThis as unknown as { reportViolation(text: string): void };
+        reportViolation(`${event.effectiveDirective} forbids ${event.blockedURI}`);
+      });
+    });
+    await page.goto(url);
+    return visitor;
+  }
+
+  get(testId: string): Locator {
+    return this.page.getByTestId(testId);
+  }
+
+  /** Presses Tab until the element has the focus, as someone without a mouse does. */
+  async tabTo(element: Locator): Promise<void> {
+    for (let pressed = 0; pressed < 60; pressed += 1) {
+      if (await element.evaluate((wanted) => wanted === document.activeElement)) return;
+      await this.page.keyboard.press("Tab");
+    }
+    throw new Error(`Tab does not lead to ${element}`);
+  }
+
+  /** Fails with everything axe finds. */
+  async expectAccessible(): Promise<void> {
+    await this.page.evaluate(axe.source);
+    const found = await this.page.evaluate(async () => {
+      const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
+      const { violations } = await axe.run();
+      return violations.map(
+        ({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" | ")}`,
+      );
+    });
+    expect(found).toEqual([]);
+  }
+
+  /** Fails if anything is cut off or can only be seen by scrolling sideways. */
+  async expectNoSidewaysScroll(): Promise<void> {
+    const [wide, has] = await this.page.evaluate(() => {
+      const { scrollWidth, clientWidth } = document.documentElement;
+      return [scrollWidth, clientWidth] as const;
+    });
+    expect(wide).toBeLessThanOrEqual(has);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.page.context().close();
+  }
+}
