@@ -251,6 +251,8 @@ pub mod close {
     pub const VERSION: u16 = 4009;
     /// Not admitted.
     pub const UNAUTHORIZED: u16 = 4010;
+    /// From a client: it gives this connection up and will come back. Closing without a code would be a goodbye.
+    pub const WILL_RETURN: u16 = 4100;
 }
 
 /// From the server to a client.

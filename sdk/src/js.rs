@@ -126,6 +126,7 @@ impl NativeRoom {
     /// # Errors
     /// `{ code, message }` when an argument is not allowed.
     #[wasm_bindgen(constructor)]
+    #[allow(clippy::too_many_arguments)] // Called from one place, where each has its name.
     pub fn new(
         url: &str,
         room: String,

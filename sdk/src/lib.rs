@@ -34,8 +34,11 @@ mod js;
 #[cfg(feature = "typed")]
 mod typed;
 
+pub use driver::{Path, PeerStats, Traffic};
 pub use error::Error;
 pub use peerloom_protocol::hello::Delivery;
 pub use peerloom_protocol::id::PeerId;
 #[cfg(feature = "typed")]
-pub use typed::{Builder, Channel, Events, Receiver, Received, Room, RoomEvent, Sender, To};
+pub use typed::{
+    Builder, BytesReceiver, BytesSender, Channel, Events, Received, Receiver, Room, RoomEvent, Sender, To,
+};

@@ -65,6 +65,32 @@ test("two people who open the page see each other, name themselves and talk, wit
   await ben[Symbol.asyncDispose]();
 });
 
+test("pointers and a picture, without a mouse", async ({ browser }) => {
+  await using server = await Server.start();
+  const [ada, ben] = await twoVisitors(browser, server.url, {});
+
+  await ada.tabTo(ada.page.getByRole("application"));
+  await ada.page.keyboard.press("ArrowRight");
+  await expect(ben.page.locator("#cursors .cursor")).toHaveText(await ada.get("my-name").inputValue());
+
+  // A picture of a single pixel, to the only other person.
+  const gif = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64");
+  await ada.tabTo(ada.get("peer").getByRole("button"));
+  const choosing = ada.page.waitForEvent("filechooser");
+  await ada.page.keyboard.press("Enter");
+  await (await choosing).setFiles({ name: "dot.gif", mimeType: "image/gif", buffer: gif });
+  await expect(ada.get("chat-log")).toContainText("delivered");
+  await expect(ben.get("chat-log")).toContainText("dot.gif");
+  await expect(ben.get("chat-log")).toContainText("came directly");
+  const shown = ben.get("chat-log").locator("img");
+  await expect.poll(() => shown.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBe(1);
+  for (const visitor of [ada, ben]) {
+    await visitor.expectAccessible();
+    expect(visitor.problems).toEqual([]);
+    await visitor[Symbol.asyncDispose]();
+  }
+});
+
 test("the invitation link leads into the same room", async ({ browser }) => {
   await using server = await Server.start();
   await using ada = await Visitor.open(browser, `${server.url}/#room=a%20room%20%26%20more`);

@@ -67,7 +67,7 @@ for (const [first, second] of PAIRS.slice(0, 3)) {
         faults.refuseAnswers(1);
       });
     }
-    await a.run((h) => h.faults.delayOffers(1400));
+    await a.run((h) => h.faults.delayOffers(2500));
     await b.join(room);
     await expectTalking(a, b);
     // The newcomer's own offer, which it gives up, and the answer to the other's.

@@ -23,7 +23,10 @@ export class Project implements Disposable {
   constructor() {
     this.write("package.json", JSON.stringify({ private: true, type: "module" }));
     // The package depends on nothing, so no registry is asked.
-    execFileSync("npm", ["install", "--offline", "--no-audit", "--no-fund", tarball()], { cwd: this.folder });
+    execFileSync("npm", ["install", "--offline", "--no-audit", "--no-fund", tarball()], {
+      cwd: this.folder,
+      stdio: "pipe",
+    });
   }
 
   path(...parts: string[]): string {

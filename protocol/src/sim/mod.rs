@@ -193,12 +193,7 @@ impl World {
     /// The peer dies without a word.
     pub fn crash(&mut self, peer: usize) {
         self.peers[peer].alive = false;
-        if let Some(socket) = self.peers[peer].socket.take() {
-            if let Some(hub) = &mut self.hub {
-                let out = hub.gone(socket);
-                self.from_hub(out);
-            }
-        }
+        self.drop_socket(peer);
         self.browser.crash(peer);
     }
 
@@ -341,11 +336,11 @@ impl World {
     fn drop_socket(&mut self, peer: usize) {
         if let (Some(socket), Some(hub)) = (self.peers[peer].socket.take(), &mut self.hub) {
             let out = hub.gone(socket);
-            self.from_hub(out);
+            self.deliver(out);
         }
     }
 
-    fn from_hub(&mut self, out: Vec<hub::Outgoing>) {
+    fn deliver(&mut self, out: Vec<hub::Outgoing>) {
         for outgoing in out {
             let Some(peer) = self.peers.iter().position(|p| p.socket == Some(outgoing.socket)) else { continue };
             // Notices come in order, as over one TCP connection; only envelopes suffer.
@@ -400,7 +395,7 @@ impl World {
                     Some(hub) => {
                         let out = hub.upgrade(socket, &subprotocols, &mut self.random);
                         self.after(delay, Happening::SocketOpened(peer, socket));
-                        self.from_hub(out);
+                        self.deliver(out);
                     }
                 }
             }
@@ -409,7 +404,7 @@ impl World {
                 let _ = peer;
                 if let Some(hub) = &mut self.hub {
                     let out = hub.message(socket, &bytes, &mut self.random);
-                    self.from_hub(out);
+                    self.deliver(out);
                 }
             }
             Happening::Connect(one, other) => {

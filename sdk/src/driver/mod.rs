@@ -10,6 +10,8 @@ mod peers;
 mod sends;
 mod socket;
 mod stats;
+#[cfg(all(test, target_arch = "wasm32"))]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -32,8 +34,7 @@ pub(crate) use payload::Payload;
 use peers::Peers;
 pub(crate) use sends::SendOutcome;
 use socket::{Socket, SocketEvent};
-pub(crate) use stats::Path;
-use stats::Traffic;
+pub use stats::{Path, PeerStats, Traffic};
 
 /// Number of a declared channel: its place among the labels, sorted.
 pub(crate) type ChannelIndex = usize;

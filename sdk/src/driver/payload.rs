@@ -19,10 +19,20 @@ const COPY_BELOW_BYTES: u32 = 16 * 1024;
 
 impl Payload {
     pub(crate) fn text(text: &str) -> Self {
-        Self::Here(Rc::from(text.as_bytes()))
+        Self::bytes(text.as_bytes())
+    }
+
+    /// Copies the bytes, to where they are cheapest to keep.
+    pub(crate) fn bytes(bytes: &[u8]) -> Self {
+        if bytes.len() <= COPY_BELOW_BYTES as usize {
+            Self::Here(Rc::from(bytes))
+        } else {
+            Self::There(Uint8Array::from(bytes))
+        }
     }
 
     /// Takes the bytes as they are now if small; a large array must not change until it is sent.
+    #[cfg_attr(not(feature = "npm"), allow(dead_code))] // Only JavaScript brings arrays of its own.
     pub(crate) fn array(array: Uint8Array) -> Self {
         if array.length() <= COPY_BELOW_BYTES { Self::Here(Rc::from(array.to_vec())) } else { Self::There(array) }
     }

@@ -18,6 +18,9 @@ use super::{ChannelIndex, clock};
 /// Messages that came in before the application was told of the connection.
 const MAX_EARLY: usize = 1024;
 
+/// Whole messages, as ranges of one buffer.
+type Messages = (Uint8Array, Vec<Range<usize>>);
+
 pub(super) struct PeerChannel {
     pub(super) outbox: Outbox<Payload>,
     inbox: Inbox<Uint8Array>,
@@ -147,7 +150,7 @@ impl Peers {
         from: PeerId,
         channel: ChannelIndex,
         data: &Uint8Array,
-    ) -> Result<Option<(Uint8Array, Vec<Range<usize>>)>, FrameError> {
+    ) -> Result<Option<Messages>, FrameError> {
         let inbox = self.peers.get_mut(&from).and_then(|peer| peer.channels.get_mut(channel));
         let Some(PeerChannel { inbox, .. }) = inbox else { return Ok(None) };
         let len = data.length() as usize;

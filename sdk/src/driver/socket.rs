@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use gloo::events::EventListener;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
+use peerloom_protocol::signal::close;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{BinaryType, MessageEvent, WebSocket};
 
@@ -57,7 +58,8 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Closing never throws without arguments; messages already sent still go out.
-        let _ = self.socket.close();
+        // Messages already sent still go out. A goodbye among them counts before this code is read; the page never sees
+        // what this throws, since the code is in the range left to applications.
+        let _ = self.socket.close_with_code(close::WILL_RETURN);
     }
 }

@@ -11,7 +11,8 @@ use super::Driver;
 
 /// How a connected peer is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Path {
+#[non_exhaustive]
+pub enum Path {
     /// From browser to browser.
     Direct,
     /// Through a TURN server of either side.
@@ -19,7 +20,8 @@ pub(crate) enum Path {
 }
 
 impl Path {
-    pub(crate) fn name(self) -> &'static str {
+    /// The stable name, as in TypeScript.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
             Self::Turn => "turn",
@@ -27,13 +29,18 @@ impl Path {
     }
 }
 
-/// Bytes that went over the server and directly, since the room was joined.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Traffic {
-    pub(crate) server_sent: u64,
-    pub(crate) server_received: u64,
-    pub(crate) direct_sent: u64,
-    pub(crate) direct_received: u64,
+/// Bytes over the signaling server and directly to peers, since the room was joined.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// To the server.
+    pub server_sent: u64,
+    /// From the server.
+    pub server_received: u64,
+    /// To peers.
+    pub direct_sent: u64,
+    /// From peers.
+    pub direct_received: u64,
 }
 
 impl Traffic {
@@ -42,17 +49,24 @@ impl Traffic {
     }
 }
 
-/// A peer's connection as the browser reports it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct PeerStats {
-    /// Of the selected candidate pair, in milliseconds.
-    pub(crate) rtt_ms: Option<f64>,
-    pub(crate) local_candidate: Option<String>,
-    pub(crate) remote_candidate: Option<String>,
-    pub(crate) sent_bytes: u64,
-    pub(crate) received_bytes: u64,
-    pub(crate) sent_messages: u64,
-    pub(crate) received_messages: u64,
+/// Counts of one peer's connection, and what the browser tells of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct PeerStats {
+    /// Round trip of the selected candidate pair in milliseconds, once the browser has measured it.
+    pub rtt_ms: Option<f64>,
+    /// `host`, `srflx`, `prflx` or `relay` (RFC 8445) at this end.
+    pub local_candidate: Option<String>,
+    /// The same at the other end.
+    pub remote_candidate: Option<String>,
+    /// Over the present connection.
+    pub sent_bytes: u64,
+    /// Since the peer joined.
+    pub received_bytes: u64,
+    /// Since the peer joined.
+    pub sent_messages: u64,
+    /// Since the peer joined.
+    pub received_messages: u64,
 }
 
 fn field(object: &JsValue, name: &str) -> JsValue {

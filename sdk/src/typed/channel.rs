@@ -1,11 +1,10 @@
 //! One typed channel of a room: a sender and a stream.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use futures::Stream;
 use peerloom_protocol::id::PeerId;
@@ -13,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::json;
+use super::mailbox::{Mailbox, Readers};
 use crate::driver::{ChannelIndex, Driver, Payload, SendOutcome};
 use crate::error::Error;
 
@@ -34,72 +34,43 @@ pub struct Received<T> {
     pub data: T,
 }
 
-/// Messages kept for one reader. The oldest are dropped beyond it.
-const MAX_KEPT: usize = 10_000;
-
-/// What came in for one reader and was not read yet.
-#[derive(Default)]
-pub(super) struct Mailbox {
-    texts: VecDeque<(PeerId, String)>,
-    closed: bool,
-    waker: Option<Waker>,
+/// A declared channel, before it is known what its messages are.
+pub(super) struct RawChannel {
+    pub(super) driver: Rc<Driver>,
+    pub(super) index: ChannelIndex,
+    pub(super) readers: Rc<RefCell<Readers>>,
 }
 
-impl Mailbox {
-    pub(super) fn push(&mut self, from: PeerId, text: String) {
-        if self.texts.len() >= MAX_KEPT {
-            self.texts.pop_front();
-        }
-        self.texts.push_back((from, text));
-        self.wake();
-    }
-
-    pub(super) fn close(&mut self) {
-        self.closed = true;
-        self.wake();
-    }
-
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
+impl RawChannel {
+    /// Sends one message, waiting for room.
+    pub(super) async fn send(driver: &Rc<Driver>, index: ChannelIndex, to: To, payload: Payload) -> Result<(), Error> {
+        let to = if let To::Peer(id) = to { Some(id) } else { None };
+        match driver.send(index, payload, to)? {
+            SendOutcome::Queued => Ok(()),
+            SendOutcome::Waiting(ticket, queued) => {
+                let _taken_back = TakeBack { driver, index, ticket };
+                queued.await.unwrap_or(Err(Error::Closed))
+            }
         }
     }
 }
 
-/// The readers of one channel. Messages that come before the first reader are kept for it.
-#[derive(Default)]
-pub(super) struct Readers {
-    pub(super) first: Option<Rc<RefCell<Mailbox>>>,
-    pub(super) mailboxes: Vec<Weak<RefCell<Mailbox>>>,
+/// Takes a waiting message back when its future is dropped. One already queued is not found any more.
+struct TakeBack<'a> {
+    driver: &'a Driver,
+    index: ChannelIndex,
+    ticket: u32,
 }
 
-impl Readers {
-    pub(super) fn new() -> Self {
-        let first = Rc::new(RefCell::new(Mailbox::default()));
-        Self { mailboxes: vec![Rc::downgrade(&first)], first: Some(first) }
-    }
-
-    fn take(&mut self) -> Rc<RefCell<Mailbox>> {
-        self.first.take().unwrap_or_else(|| {
-            let mailbox = Rc::new(RefCell::new(Mailbox::default()));
-            self.mailboxes.push(Rc::downgrade(&mailbox));
-            mailbox
-        })
-    }
-
-    pub(super) fn each(&mut self, mut act: impl FnMut(&mut Mailbox)) {
-        self.mailboxes.retain(|mailbox| mailbox.strong_count() > 0);
-        for mailbox in self.mailboxes.iter().filter_map(Weak::upgrade) {
-            act(&mut mailbox.borrow_mut());
-        }
+impl Drop for TakeBack<'_> {
+    fn drop(&mut self) {
+        self.driver.cancel(self.index, self.ticket);
     }
 }
 
 /// A declared channel of a room.
 pub struct Channel<T> {
-    pub(super) driver: Rc<Driver>,
-    pub(super) index: ChannelIndex,
-    pub(super) readers: Rc<RefCell<Readers>>,
+    pub(super) raw: RawChannel,
     pub(super) message: PhantomData<T>,
 }
 
@@ -107,9 +78,10 @@ impl<T> Channel<T> {
     /// A handle to send and a stream of what comes in. Every stream gets every message; the first one also those that
     /// came before it.
     pub fn split(self) -> (Sender<T>, Receiver<T>) {
-        let mailbox = self.readers.borrow_mut().take();
-        let sender = Sender { driver: self.driver.clone(), index: self.index, message: PhantomData };
-        (sender, Receiver { mailbox, _driver: self.driver, message: PhantomData })
+        let RawChannel { driver, index, readers } = self.raw;
+        let mailbox = readers.borrow_mut().take();
+        let sender = Sender { driver: driver.clone(), index, message: PhantomData };
+        (sender, Receiver { mailbox, _driver: driver, message: PhantomData })
     }
 }
 
@@ -137,32 +109,11 @@ impl<T: Serialize> Sender<T> {
     /// Dropped before it is ready, the message is not sent at all.
     pub async fn send(&self, to: To, message: &T) -> Result<(), Error> {
         let payload = Payload::text(&json::encode(message)?);
-        let to = if let To::Peer(id) = to { Some(id) } else { None };
-        match self.driver.send(self.index, payload, to)? {
-            SendOutcome::Queued => Ok(()),
-            SendOutcome::Waiting(ticket, queued) => {
-                let _taken_back = TakeBack { driver: &self.driver, index: self.index, ticket };
-                queued.await.unwrap_or(Err(Error::Closed))
-            }
-        }
+        RawChannel::send(&self.driver, self.index, to, payload).await
     }
 }
 
-/// Takes a waiting message back when its future is dropped. One already queued is not found any more.
-struct TakeBack<'a> {
-    driver: &'a Driver,
-    index: ChannelIndex,
-    ticket: u32,
-}
-
-impl Drop for TakeBack<'_> {
-    fn drop(&mut self) {
-        self.driver.cancel(self.index, self.ticket);
-    }
-}
-
-/// The incoming messages of one channel, a [`Stream`] that ends with the room. What does not fit `T` is left out; the
-/// room's events tell of it.
+/// The incoming messages of one channel, a [`Stream`] that ends with the room. What does not fit `T` is left out.
 pub struct Receiver<T> {
     mailbox: Rc<RefCell<Mailbox>>,
     // Keeps the room alive while somebody reads.
@@ -174,17 +125,13 @@ impl<T: DeserializeOwned> Stream for Receiver<T> {
     type Item = Received<T>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Received<T>>> {
-        let mut mailbox = self.mailbox.borrow_mut();
-        while let Some((from, text)) = mailbox.texts.pop_front() {
-            if let Ok(data) = json::decode(&text) {
+        loop {
+            let polled = self.mailbox.borrow_mut().poll(context);
+            let Poll::Ready(Some((from, bytes))) = polled else { return polled.map(|_| None) };
+            if let Ok(data) = json::decode(&bytes) {
                 return Poll::Ready(Some(Received { from, data }));
             }
         }
-        if mailbox.closed {
-            return Poll::Ready(None);
-        }
-        mailbox.waker = Some(context.waker().clone());
-        Poll::Pending
     }
 }
 

@@ -2,9 +2,14 @@
 //!
 //! Messages are JSON on the wire, as those of TypeScript pages are, so that both meet in one room.
 
+mod bytes;
 mod channel;
 mod json;
+mod mailbox;
 mod room;
+mod sink;
 
+pub use bytes::{BytesReceiver, BytesSender};
 pub use channel::{Channel, Received, Receiver, Sender, To};
-pub use room::{Builder, Events, Room, RoomEvent};
+pub use room::{Builder, Room};
+pub use sink::{Events, RoomEvent};

@@ -1,118 +1,28 @@
-//! Joining a room from Rust, its peers and its events.
+//! Joining a room from Rust.
 
 use std::any::TypeId;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
-use std::ops::Range;
-use std::pin::Pin;
-use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
+use std::rc::Rc;
 
-use futures::Stream;
-use futures::channel::{mpsc, oneshot};
-use js_sys::Uint8Array;
-use peerloom_protocol::action::Event;
+use futures::channel::oneshot;
 use peerloom_protocol::hello::{Delivery, Hello};
 use peerloom_protocol::id::PeerId;
 use peerloom_protocol::room::Config;
 use peerloom_protocol::timing;
 use serde::Serialize;
-use web_sys::RtcConfiguration;
+use web_sys::{RtcConfiguration, RtcPeerConnection};
 
-use super::channel::{Channel, Readers};
+use super::bytes::{self, BytesReceiver, BytesSender};
+use super::channel::{Channel, RawChannel};
 use super::json;
-use crate::driver::{self, ChannelIndex, Driver, Path, Settings, Sink};
+use super::sink::{Events, RoomSink, Shared};
+use crate::driver::{self, Driver, PeerStats, Settings, Traffic};
 use crate::error::Error;
 
-/// Events kept for a reader that is not there.
-const MAX_EVENTS: usize = 1_000;
-
-/// Something happened in the room.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum RoomEvent {
-    /// A peer is in the room, with its metadata as JSON text (empty when it gave none).
-    PeerJoined(PeerId, String),
-    /// The channels to a peer are open, for the first time or again.
-    PeerConnected(PeerId),
-    /// The connection to a peer broke; another is being made.
-    PeerSuspended(PeerId),
-    /// A peer is gone: `left`, `lost` or `evicted`.
-    PeerLeft(PeerId, &'static str),
-    /// No connection to this peer could be made.
-    PeerFailed(PeerId, Error),
-    /// The link to the signaling server: `connecting`, `connected`, `reconnecting` or `closed`.
-    Signaling(&'static str),
-    /// The room is over.
-    Closed(Option<Error>),
-}
-
-/// What is shared between the driver's callbacks and the handles.
-struct Shared {
-    readers: Vec<Rc<RefCell<Readers>>>,
-    events: Vec<mpsc::Sender<RoomEvent>>,
-    joined: Option<oneshot::Sender<Result<PeerId, Error>>>,
-    peers: BTreeMap<PeerId, String>,
-}
-
-struct RoomSink(Weak<RefCell<Shared>>);
-
-impl Sink for RoomSink {
-    fn event(&self, event: &Event) {
-        let Some(shared) = self.0.upgrade() else { return };
-        let shared = &mut *shared.borrow_mut();
-        let told = match event {
-            Event::Joined(id) => {
-                if let Some(joined) = shared.joined.take() {
-                    let _ = joined.send(Ok(*id));
-                }
-                return;
-            }
-            Event::PeerJoined { id, metadata } => {
-                shared.peers.insert(*id, metadata.clone());
-                RoomEvent::PeerJoined(*id, metadata.clone())
-            }
-            Event::PeerConnected(id, _) => RoomEvent::PeerConnected(*id),
-            Event::PeerSuspended(id) => RoomEvent::PeerSuspended(*id),
-            Event::PeerLeft(id, reason) => {
-                shared.peers.remove(id);
-                RoomEvent::PeerLeft(*id, reason.code())
-            }
-            Event::PeerFailed(id, error) => RoomEvent::PeerFailed(*id, error.clone().into()),
-            Event::Signaling(state) => RoomEvent::Signaling(state.name()),
-            Event::Closed(error) => {
-                let error = error.clone().map(Error::from);
-                if let Some(joined) = shared.joined.take() {
-                    let _ = joined.send(Err(error.clone().unwrap_or(Error::Closed)));
-                }
-                shared.peers.clear();
-                shared.readers.iter().for_each(|readers| readers.borrow_mut().each(|mailbox| mailbox.close()));
-                RoomEvent::Closed(error)
-            }
-            _ => return,
-        };
-        // A reader that is a thousand events behind misses this one.
-        shared.events.retain_mut(|reader| !matches!(reader.try_send(told.clone()), Err(e) if e.is_disconnected()));
-    }
-
-    fn path(&self, _: PeerId, _: Path) {}
-
-    fn messages(&self, from: PeerId, channel: ChannelIndex, buffer: &Uint8Array, ranges: &[Range<usize>]) {
-        let Some(shared) = self.0.upgrade() else { return };
-        let shared = shared.borrow();
-        let Some(readers) = shared.readers.get(channel) else { return };
-        let bytes = buffer.to_vec();
-        for range in ranges {
-            // Text that is not UTF-8 cannot be JSON.
-            if let Ok(text) = std::str::from_utf8(&bytes[range.clone()]) {
-                readers.borrow_mut().each(|mailbox| mailbox.push(from, text.to_owned()));
-            }
-        }
-    }
-
-    fn violation(&self, _: PeerId, _: ChannelIndex, _: &'static str, _: &str) {}
-}
+/// Marks a channel of bytes among the typed ones.
+struct Bytes;
 
 /// How to join a room. Made by [`Room::builder`].
 #[derive(Debug, Clone)]
@@ -121,6 +31,8 @@ pub struct Builder {
     room: String,
     channels: Vec<(String, Delivery, TypeId)>,
     metadata: Result<String, Error>,
+    configuration: RtcConfiguration,
+    join_timeout_ms: u64,
 }
 
 impl Builder {
@@ -133,6 +45,25 @@ impl Builder {
     /// Declares a channel of messages of type `T`. Everyone in the room declares the same labels and deliveries.
     pub fn channel<T: 'static>(mut self, label: &str, delivery: Delivery) -> Self {
         self.channels.push((label.to_owned(), delivery, TypeId::of::<T>()));
+        self
+    }
+
+    /// Declares a channel of plain bytes, the `channel.bytes()` of TypeScript.
+    pub fn bytes(mut self, label: &str, delivery: Delivery) -> Self {
+        self.channels.push((label.to_owned(), delivery, TypeId::of::<Bytes>()));
+        self
+    }
+
+    /// What every RTCPeerConnection is made with, for example STUN and TURN servers. None by default: peers then meet
+    /// in one network or on public addresses.
+    pub fn configuration(mut self, configuration: RtcConfiguration) -> Self {
+        self.configuration = configuration;
+        self
+    }
+
+    /// How long the first join may take, in milliseconds; 10,000 by default.
+    pub fn timeout_ms(mut self, timeout_ms: u32) -> Self {
+        self.join_timeout_ms = u64::from(timeout_ms);
         self
     }
 
@@ -150,18 +81,16 @@ impl Builder {
     /// # Cancel safety
     /// Dropped before it is ready, nothing is joined.
     pub async fn join(self) -> Result<Room, Error> {
-        let declared = self.channels.iter().map(|(label, delivery, _)| (label.clone(), *delivery, "json".to_owned()));
+        let codec = |id| if id == TypeId::of::<Bytes>() { "bytes" } else { "json" };
+        let declared = self.channels.iter().map(|(label, delivery, id)| (label.clone(), *delivery, codec(*id).to_owned()));
         let hello = Hello::new(declared, &self.metadata?)?;
         let types: BTreeMap<_, _> = self.channels.into_iter().map(|(label, _, id)| (label, id)).collect();
         let labels: Vec<String> = hello.channels.iter().map(|spec| spec.label.to_string()).collect();
-        let readers: Vec<_> = labels.iter().map(|_| Rc::new(RefCell::new(Readers::new()))).collect();
         let (joined_tx, joined) = oneshot::channel();
-        let shared =
-            Shared { readers, events: Vec::new(), joined: Some(joined_tx), peers: BTreeMap::new() };
-        let shared = Rc::new(RefCell::new(shared));
-        let config = Config { room: self.room, hello, join_timeout_ms: timing::JOIN_MS };
+        let shared = Rc::new(RefCell::new(Shared::new(labels.len(), joined_tx)));
+        let config = Config { room: self.room, hello, join_timeout_ms: self.join_timeout_ms };
         let url = driver::server_address(&self.url)?;
-        let settings = Settings { url, configuration: RtcConfiguration::new(), config };
+        let settings = Settings { url, configuration: self.configuration, config };
         let driver = Driver::start(settings, Box::new(RoomSink(Rc::downgrade(&shared))))?;
         let id = joined.await.unwrap_or(Err(Error::Closed))?;
         Ok(Room { driver, shared, id, labels, types })
@@ -180,8 +109,14 @@ pub struct Room {
 impl Room {
     /// Starts describing how to join, with the http, https, ws or wss address of the server.
     pub fn builder(url: &str) -> Builder {
-        let (url, room) = (url.to_owned(), String::new());
-        Builder { url, room, channels: Vec::new(), metadata: Ok(String::new()) }
+        Builder {
+            url: url.to_owned(),
+            room: String::new(),
+            channels: Vec::new(),
+            metadata: Ok(String::new()),
+            configuration: RtcConfiguration::new(),
+            join_timeout_ms: timing::JOIN_MS,
+        }
     }
 
     /// Our own id. It stays the same when signaling reconnects.
@@ -199,23 +134,43 @@ impl Room {
     /// # Errors
     /// [`Error::NoChannel`].
     pub fn channel<T: 'static>(&self, label: &str) -> Result<Channel<T>, Error> {
+        Ok(Channel { raw: self.raw_channel::<T>(label)?, message: PhantomData })
+    }
+
+    /// A handle to send and a stream of what comes in on a channel declared with [`Builder::bytes`].
+    ///
+    /// # Errors
+    /// [`Error::NoChannel`].
+    pub fn bytes(&self, label: &str) -> Result<(BytesSender, BytesReceiver), Error> {
+        Ok(bytes::split(self.raw_channel::<Bytes>(label)?))
+    }
+
+    fn raw_channel<T: 'static>(&self, label: &str) -> Result<RawChannel, Error> {
         let index = self.labels.iter().position(|known| known == label);
         let index = index.filter(|_| self.types.get(label) == Some(&TypeId::of::<T>()));
         let index = index.ok_or_else(|| Error::NoChannel(label.to_owned()))?;
         let readers = self.shared.borrow().readers[index].clone();
-        Ok(Channel { driver: self.driver.clone(), index, readers, message: PhantomData })
+        Ok(RawChannel { driver: self.driver.clone(), index, readers })
     }
 
     /// What happens from now on, with everyone already here told as `PeerJoined` first.
     pub fn events(&self) -> Events {
-        let (mut sender, receiver) = mpsc::channel(MAX_EVENTS);
-        let shared = &mut *self.shared.borrow_mut();
-        for (id, metadata) in &shared.peers {
-            // The channel is as long as any room is large.
-            let _ = sender.try_send(RoomEvent::PeerJoined(*id, metadata.clone()));
-        }
-        shared.events.push(sender);
-        Events(receiver)
+        self.shared.borrow_mut().events()
+    }
+
+    /// Bytes so far, by the way they went.
+    pub fn traffic(&self) -> Traffic {
+        self.driver.traffic()
+    }
+
+    /// Counts of a peer's connection, and what the browser tells of it; empty when it is not connected.
+    pub async fn peer_stats(&self, peer: PeerId) -> PeerStats {
+        self.driver.peer_stats(peer).await
+    }
+
+    /// For experts: the connection in use to a peer. It is replaced when it breaks.
+    pub fn connection(&self, peer: PeerId) -> Option<RtcPeerConnection> {
+        self.driver.connection(peer)
     }
 
     /// Says goodbye, so that the others see it at once, and closes every connection.
@@ -230,14 +185,3 @@ impl std::fmt::Debug for Room {
     }
 }
 
-/// The events of a room, a [`Stream`].
-#[derive(Debug)]
-pub struct Events(mpsc::Receiver<RoomEvent>);
-
-impl Stream for Events {
-    type Item = RoomEvent;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<RoomEvent>> {
-        Pin::new(&mut self.0).poll_next(context)
-    }
-}

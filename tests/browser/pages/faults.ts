@@ -1,13 +1,16 @@
 // Things that go wrong, and things one cannot see from outside: done by wrapping what the browser gives the page.
 // Nothing is wrapped before a test asks for it.
 
+/** What {@link watchConnections} leaves alone: methods wrapped here are wrapped for connections made before, too. */
+const Native = RTCPeerConnection;
+
 /** Calls made after {@link watchDescriptions}, in order. */
 export const descriptions: { side: "local" | "remote"; type: string; isHint: boolean }[] = [];
 
 type Describe = (this: RTCPeerConnection, description: RTCSessionDescriptionInit) => Promise<void>;
 
 function wrap(side: "Local" | "Remote", around: (original: Describe) => Describe): void {
-  const prototype = RTCPeerConnection.prototype as unknown as Record<string, Describe>;
+  const prototype = Native.prototype as unknown as Record<string, Describe>;
   prototype[`set${side}Description`] = around(prototype[`set${side}Description`] as Describe);
 }
 
@@ -55,7 +58,7 @@ export function refuseAnswers(count: number): void {
 
 /** After this, making an offer takes `ms` longer. */
 export function delayOffers(ms: number): void {
-  const prototype = RTCPeerConnection.prototype as unknown as {
+  const prototype = Native.prototype as unknown as {
     createOffer(this: RTCPeerConnection): Promise<RTCSessionDescriptionInit>;
   };
   const original = prototype.createOffer;
@@ -69,8 +72,7 @@ const connections = new Set<RTCPeerConnection>();
 
 /** Keeps every connection the page makes from now on, for {@link openConnections}. */
 export function watchConnections(): void {
-  const Original = RTCPeerConnection;
-  globalThis.RTCPeerConnection = class extends Original {
+  globalThis.RTCPeerConnection = class extends Native {
     constructor(configuration?: RTCConfiguration) {
       super(configuration);
       connections.add(this);
@@ -90,8 +92,8 @@ const channels: RTCDataChannel[] = [];
 
 /** Keeps every data channel the page makes from now on, for {@link sendRaw}. */
 export function watchChannels(): void {
-  const original = RTCPeerConnection.prototype.createDataChannel;
-  RTCPeerConnection.prototype.createDataChannel = function (this: RTCPeerConnection, ...args) {
+  const original = Native.prototype.createDataChannel;
+  Native.prototype.createDataChannel = function (this: RTCPeerConnection, ...args) {
     const made = original.apply(this, args);
     channels.push(made);
     return made;

@@ -127,8 +127,9 @@ async function firefoxPage(browser: Firefox): Promise<Driver> {
   const uncaught: string[] = [];
   page.on("pageerror", (error) => {
     const text = error instanceof Error ? error.message : String(error);
-    // Firefox reports a WebSocket that cannot be opened as an error of the page too; nobody could have caught it.
-    if (!/\bwss?:\/\//.test(text)) uncaught.push(`firefox: ${text}`);
+    // Firefox reports a WebSocket that cannot be opened and a connection that finds no path as errors of the page
+    // too; nobody could have caught them.
+    if (!/\bwss?:\/\/|^WebRTC: ICE failed/.test(text)) uncaught.push(`firefox: ${text}`);
   });
   return {
     name: "firefox",

@@ -1,6 +1,15 @@
 // Imports the package where there is no browser: a server that renders pages does so too. Reading any of the browser's
 // objects during the import, or leaving a global behind, ends with an error.
-const BROWSER = ["window", "document", "navigator", "location", "RTCPeerConnection", "WebSocket", "fetch", "WebAssembly"];
+const BROWSER = [
+  "window",
+  "document",
+  "navigator",
+  "location",
+  "RTCPeerConnection",
+  "WebSocket",
+  "fetch",
+  "WebAssembly",
+];
 const own = Object.getOwnPropertyDescriptors(globalThis);
 for (const name of BROWSER) {
   Object.defineProperty(globalThis, name, {
