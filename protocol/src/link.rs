@@ -1,6 +1,6 @@
 //! How one pair of peers gets connected: cards first, then plain offer/answer, as a state machine.
 //!
-//! A [`Link`] begins when the server makes two peers known to each other. The newcomer is *polite*, ICE controlled and
+//! A link begins when the server makes two peers known to each other. The newcomer is *polite*, ICE controlled and
 //! DTLS client; the resident is *impolite* and DTLS server. In generation 0 both hold an offer of their own and write
 //! the other's answer from its card. When that fails (no card in time, refused, no path) either side starts the next
 //! generation with a plain trickled offer on a fresh connection; if both do, the polite one yields ("perfect
@@ -74,9 +74,19 @@ pub(crate) struct Warm {
 
 #[derive(Debug)]
 enum Phase {
-    Card { mine: Option<CardBytes>, theirs: Option<Card>, applied: bool },
-    Offering { sdp: Option<String>, answered: bool },
-    Answering { offer_ufrag: String, sdp: Option<String> },
+    Card {
+        mine: Option<CardBytes>,
+        theirs: Option<Card>,
+        applied: bool,
+    },
+    Offering {
+        sdp: Option<String>,
+        answered: bool,
+    },
+    Answering {
+        offer_ufrag: String,
+        sdp: Option<String>,
+    },
     Connected,
     /// Between attempts, until `deadline`.
     Waiting,
@@ -366,7 +376,8 @@ impl Link {
     fn flush_early(&mut self) {
         let Some(connection) = self.connection else { return };
         let generation = self.generation;
-        let (now_due, later) = std::mem::take(&mut self.early).into_iter().partition(|(g, _)| *g == generation);
+        let (now_due, later) =
+            std::mem::take(&mut self.early).into_iter().partition(|(g, _)| *g == generation);
         self.early = later;
         for (_, candidate) in Vec::from_iter::<Vec<(u32, Candidate)>>(now_due) {
             if self.taken < limits::MAX_CANDIDATES {
@@ -385,7 +396,9 @@ impl Link {
         }
         if generation == self.generation {
             match &self.phase {
-                Phase::Answering { offer_ufrag, .. } if *offer_ufrag == ufrag => return self.send_description(),
+                Phase::Answering { offer_ufrag, .. } if *offer_ufrag == ufrag => {
+                    return self.send_description();
+                }
                 Phase::Offering { answered: false, .. } if self.polite => {}
                 Phase::Waiting | Phase::Failed => {}
                 _ => return,

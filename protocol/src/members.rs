@@ -38,7 +38,8 @@ impl Member {
         warm: Option<Warm>,
         ours: &Hello,
     ) -> (Self, Vec<Action>) {
-        let hello = Hello::decode(&listed.hello).and_then(|theirs| ours.check_against(&theirs).map(|()| theirs));
+        let hello =
+            Hello::decode(&listed.hello).and_then(|theirs| ours.check_against(&theirs).map(|()| theirs));
         let metadata = Hello::decode(&listed.hello).map(|h| h.metadata.to_string()).unwrap_or_default();
         let mut member = Self { epoch: listed.epoch, metadata, link: None, listing: Listing::Listed };
         match hello {
@@ -49,7 +50,8 @@ impl Member {
                 (member, Vec::new())
             }
             Err(error) => {
-                let mut actions = vec![Action::Notify(Event::PeerFailed(listed.id, LinkError::Protocol(error)))];
+                let mut actions =
+                    vec![Action::Notify(Event::PeerFailed(listed.id, LinkError::Protocol(error)))];
                 actions.extend(warm.map(|warm| Action::CloseConnection(warm.connection)));
                 (member, actions)
             }

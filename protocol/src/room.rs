@@ -1,4 +1,4 @@
-//! One member's view of a room: the link to the server, who is here, and a [`Link`] to each of them.
+//! One member's view of a room: the link to the server, who is here, and a [link](crate::link) to each of them.
 //!
 //! Drive it as [`crate::action`] says. A room warms connections, joins with their cards, keeps cards deposited for
 //! newcomers, joins again by itself when the server is lost, and ends in [`Event::Closed`] exactly once.
@@ -26,7 +26,9 @@ const WARM_CONNECTIONS: usize = 2;
 #[non_exhaustive]
 pub enum RoomError {
     /// The server let nobody in within the time for joining.
-    #[error("the signaling server did not let us in within {0} ms: it is down, out of reach, or refuses this page's origin")]
+    #[error(
+        "the signaling server did not let us in within {0} ms: it is down, out of reach, or refuses this page's origin"
+    )]
     Unreachable(u64),
     /// The server refused.
     #[error("the signaling server refused: {1} ({code})", code = .0.code())]
@@ -460,7 +462,8 @@ impl Room {
             self.server.send(&ClientMessage::Deposit { replace: true, cards: Default::default() });
             self.fill_cards(now);
         }
-        let due: Vec<_> = self.members.iter().filter(|(_, m)| m.probe_failed(now)).map(|(id, _)| id).collect();
+        let due: Vec<_> =
+            self.members.iter().filter(|(_, m)| m.probe_failed(now)).map(|(id, _)| id).collect();
         for id in due {
             self.remove(id, LeaveReason::Lost);
         }

@@ -136,13 +136,19 @@ impl ServerLink {
         let records = match codec::decode::<ServerMessage>(bytes, limits::MAX_SERVER_MESSAGE_BYTES) {
             Ok(records) => records,
             // A server of another version, or none at all: trying again will not help.
-            Err(_) => return self.refused(now, Refusal::Version, "the server's message cannot be read".to_owned()),
+            Err(_) => {
+                return self.refused(now, Refusal::Version, "the server's message cannot be read".to_owned());
+            }
         };
         for record in records {
             match record {
-                Ok(ServerMessage::Refused { refusal, detail }) => self.refused(now, refusal, detail.into_string()),
+                Ok(ServerMessage::Refused { refusal, detail }) => {
+                    self.refused(now, refusal, detail.into_string())
+                }
                 Ok(message) => self.events.push_back(ServerEvent::Message(message)),
-                Err(_) => return self.refused(now, Refusal::BadMessage, "a message cannot be read".to_owned()),
+                Err(_) => {
+                    return self.refused(now, Refusal::BadMessage, "a message cannot be read".to_owned());
+                }
             }
         }
     }

@@ -44,7 +44,7 @@ pub struct Join {
 /// A card and the number its owner knows it by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaggedCard {
-    /// The owner's own number for the card; comes back in [`Joined::given`] when the card is handed out.
+    /// The owner's own number for the card; comes back in [`Member::given`] when the card is handed out.
     pub tag: u32,
     /// The card.
     pub card: CardBytes,
@@ -196,7 +196,12 @@ impl Refusal {
     pub fn is_passing(self) -> bool {
         matches!(
             self,
-            Self::ServerFull | Self::RateLimited | Self::JoinTimeout | Self::PeerGone | Self::SlowConsumer | Self::GoingAway
+            Self::ServerFull
+                | Self::RateLimited
+                | Self::JoinTimeout
+                | Self::PeerGone
+                | Self::SlowConsumer
+                | Self::GoingAway
         )
     }
 

@@ -119,7 +119,10 @@ mod tests {
         }
         assert_eq!(map.insert(2, 21), Some(20));
         assert_eq!(map.iter().collect::<Vec<_>>(), [(1, &10), (2, &21), (3, &30)]);
-        assert_eq!((map.remove(&1), map.remove(&1), map.first_key(), map.len()), (Some(10), None, Some(2), 2));
+        assert_eq!(
+            (map.remove(&1), map.remove(&1), map.first_key(), map.len()),
+            (Some(10), None, Some(2), 2)
+        );
         *map.get_or_insert_with(9, || 0) += 1;
         assert_eq!((map.get(&9), map.contains_key(&4)), (Some(&1), false));
     }

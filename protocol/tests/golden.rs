@@ -15,7 +15,8 @@ use peerloom_protocol::hello::{Delivery, Hello};
 use peerloom_protocol::id::{PeerId, ResumeToken};
 use peerloom_protocol::sdp::{self, DtlsRole};
 use peerloom_protocol::signal::{
-    self, ClientMessage, EnvelopeBytes, Join, LeaveReason, Member, Refusal, ServerMessage, TaggedCard, Welcome,
+    self, ClientMessage, EnvelopeBytes, Join, LeaveReason, Member, Refusal, ServerMessage, TaggedCard,
+    Welcome,
 };
 
 const WIRE: &str = include_str!("../../docs/wire.md");
@@ -37,9 +38,14 @@ fn blocks(kind: &str) -> BTreeMap<&'static str, Vec<&'static str>> {
 fn vectors() -> BTreeMap<&'static str, Vec<u8>> {
     let read = |line: &str| -> Vec<u8> {
         let bytes = line.split("  ").next().unwrap_or_default().split_whitespace();
-        bytes.map(|byte| u8::from_str_radix(byte, 16).unwrap_or_else(|_| panic!("{byte:?} in {line:?}"))).collect()
+        bytes
+            .map(|byte| u8::from_str_radix(byte, 16).unwrap_or_else(|_| panic!("{byte:?} in {line:?}")))
+            .collect()
     };
-    blocks("hex").into_iter().map(|(name, lines)| (name, lines.into_iter().flat_map(read).collect())).collect()
+    blocks("hex")
+        .into_iter()
+        .map(|(name, lines)| (name, lines.into_iter().flat_map(read).collect()))
+        .collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -100,11 +106,13 @@ fn member() -> Member {
 }
 
 fn candidate() -> Candidate {
-    Candidate::parse("candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr 0.0.0.0 rport 0").unwrap()
+    Candidate::parse("candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr 0.0.0.0 rport 0")
+        .unwrap()
 }
 
 fn card() -> Card {
-    let host = "candidate:541374085 1 udp 2113937151 11111111-2222-4333-8444-555555555555.local 32910 typ host";
+    let host =
+        "candidate:541374085 1 udp 2113937151 11111111-2222-4333-8444-555555555555.local 32910 typ host";
     Card {
         version: Card::VERSION,
         ufrag: IceText::new("Tr2d").unwrap(),
@@ -120,12 +128,14 @@ fn card() -> Card {
 fn every_vector_of_the_document_is_what_is_sent() {
     let mut golden = Golden(vectors());
 
-    let resumed = Join { resume: Some(ResumeToken([7; 32])), token: Some("pass".try_into().unwrap()), ..join() };
+    let resumed =
+        Join { resume: Some(ResumeToken([7; 32])), token: Some("pass".try_into().unwrap()), ..join() };
     let deposit = vec![TaggedCard { tag: 5, card: some_card(2) }].try_into().unwrap();
     golden.message("client-join", &ClientMessage::Join(join()));
     golden.message("client-join-again", &ClientMessage::Join(resumed));
     golden.message("client-leave", &ClientMessage::Leave);
-    golden.message("client-signal", &ClientMessage::Signal { to: id(0x22), epoch: 300, envelope: envelope() });
+    golden
+        .message("client-signal", &ClientMessage::Signal { to: id(0x22), epoch: 300, envelope: envelope() });
     golden.message("client-deposit", &ClientMessage::Deposit { replace: false, cards: deposit });
     golden.message("client-ping", &ClientMessage::Ping { nonce: 1000 });
 
@@ -135,8 +145,12 @@ fn every_vector_of_the_document_is_what_is_sent() {
     let refused = ServerMessage::Refused { refusal: Refusal::RoomFull, detail: "full".try_into().unwrap() };
     golden.message("server-welcome", &ServerMessage::Welcome(welcome));
     golden.message("server-joined", &ServerMessage::Joined(newcomer));
-    golden.message("server-left", &ServerMessage::Left { id: id(0x22), epoch: 300, reason: LeaveReason::Lost });
-    golden.message("server-signal", &ServerMessage::Signal { from: id(0x11), epoch: 301, envelope: envelope() });
+    golden
+        .message("server-left", &ServerMessage::Left { id: id(0x22), epoch: 300, reason: LeaveReason::Lost });
+    golden.message(
+        "server-signal",
+        &ServerMessage::Signal { from: id(0x11), epoch: 301, envelope: envelope() },
+    );
     golden.message("server-refused", &refused);
     golden.message("server-pong", &ServerMessage::Pong { nonce: 1000 });
 

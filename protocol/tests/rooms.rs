@@ -30,13 +30,16 @@ fn a_newcomer_is_connected_by_deposited_cards() {
     assert!(time_to_connect(&world, b, 1_000) < 250, "{:?}", world.events(b));
     let id = world.id(b).unwrap();
     let about_b: Vec<_> = world.events(a).iter().map(|(_, event)| event.clone()).collect();
-    assert!(matches!(&about_b[..], [
+    assert!(
+        matches!(&about_b[..], [
         Event::Signaling(SignalingState::Connecting),
         Event::Signaling(SignalingState::Connected),
         Event::Joined(_),
         Event::PeerJoined { id: joined, .. },
         Event::PeerConnected(connected, _),
-    ] if *joined == id && *connected == id), "{about_b:?}");
+    ] if *joined == id && *connected == id),
+        "{about_b:?}"
+    );
 }
 
 #[test]
@@ -100,7 +103,10 @@ fn losing_the_server_disturbs_no_connection_and_ids_stay() {
     assert_eq!([world.id(a), world.id(b)], ids);
     for peer in [a, b] {
         let events: Vec<_> = world.events(peer).iter().map(|(_, e)| e).collect();
-        assert!(!events.iter().any(|e| matches!(e, Event::PeerLeft(..) | Event::PeerSuspended(_))), "{events:?}");
+        assert!(
+            !events.iter().any(|e| matches!(e, Event::PeerLeft(..) | Event::PeerSuspended(_))),
+            "{events:?}"
+        );
         assert_eq!(events.iter().filter(|e| matches!(e, Event::PeerJoined { .. })).count(), 1);
         assert_eq!(**events.last().unwrap(), Event::Signaling(SignalingState::Connected));
     }
@@ -130,7 +136,10 @@ fn a_server_that_never_comes_ends_the_join() {
     world.kill_server();
     let a = world.join("demo");
     world.run_for(60_000);
-    assert_eq!(world.events(a).last().map(|(_, e)| e), Some(&Event::Closed(Some(RoomError::Unreachable(10_000)))));
+    assert_eq!(
+        world.events(a).last().map(|(_, e)| e),
+        Some(&Event::Closed(Some(RoomError::Unreachable(10_000))))
+    );
     assert_eq!(world.live_connections(a), 0);
 }
 
@@ -171,7 +180,9 @@ fn another_protocol_is_refused_by_label() {
     let (a, b) = (world.join_with("demo", "chat"), world.join_with("demo", "talk"));
     world.run_for(5_000);
     assert!(!world.connected(a, b));
-    let Some(Event::PeerFailed(_, error)) = world.last_event(a, world.id(b).unwrap()) else { panic!("no error") };
+    let Some(Event::PeerFailed(_, error)) = world.last_event(a, world.id(b).unwrap()) else {
+        panic!("no error")
+    };
     assert_eq!(error.code(), "protocol-mismatch");
     assert!(error.to_string().contains("\"chat\""), "{error}");
 }

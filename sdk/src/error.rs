@@ -32,7 +32,7 @@ pub enum Error {
     #[error("not an http, https, ws or wss address: {0}")]
     BadUrl(String),
     /// No channel with this label is declared, or it has another type.
-    #[error("no channel {0:?} is declared")]
+    #[error("no channel \"{0}\" is declared")]
     NoChannel(String),
     /// A value could not be turned into a message, or a message into a value.
     #[error("the message does not fit its type: {0}")]

@@ -62,7 +62,9 @@ impl Sink for JsSink {
         let none = JsValue::NULL;
         match event {
             Event::Joined(id) => self.tell("self", Some(*id), none.clone(), none),
-            Event::Signaling(state) => self.tell("signaling", None, SignalingState::name(*state).into(), none),
+            Event::Signaling(state) => {
+                self.tell("signaling", None, SignalingState::name(*state).into(), none)
+            }
             Event::PeerJoined { id, metadata } => self.tell("joined", Some(*id), metadata.into(), none),
             Event::PeerConnected(id, _) => self.tell("connected", Some(*id), none.clone(), none),
             Event::PeerSuspended(id) => self.tell("suspended", Some(*id), none.clone(), none),
@@ -84,7 +86,8 @@ impl Sink for JsSink {
 
     fn messages(&self, from: PeerId, channel: ChannelIndex, buffer: &Uint8Array, ranges: &[Range<usize>]) {
         // Offsets fit: a buffer holds at most one message of 16 MiB, or one frame.
-        let places: Vec<u32> = ranges.iter().flat_map(|range| [range.start as u32, range.end as u32]).collect();
+        let places: Vec<u32> =
+            ranges.iter().flat_map(|range| [range.start as u32, range.end as u32]).collect();
         let places = Uint32Array::from(&places[..]);
         let arguments = Array::of4(&from.to_string().into(), &(channel as u32).into(), buffer, &places);
         let _ = self.on_messages.apply(&JsValue::NULL, &arguments);
@@ -107,7 +110,9 @@ fn read_channel(entry: &JsValue) -> Result<(String, Delivery, String), Error> {
         (Some("latest"), _) => Delivery::Latest,
         (_, Some(ms)) => Delivery::Lifetime(ms as u16),
         _ => {
-            let detail = format!("channel {label:?}: delivery is ordered, unordered, latest, or lifetimeMs from 1 to 65535");
+            let detail = format!(
+                "channel {label:?}: delivery is ordered, unordered, latest, or lifetimeMs from 1 to 65535"
+            );
             return Err(Error::Codec(detail));
         }
     };
@@ -184,7 +189,8 @@ impl NativeRoom {
     /// `[serverSent, serverReceived, directSent, directReceived]` in bytes.
     pub fn traffic(&self) -> Array {
         let traffic = self.0.traffic();
-        let counts = [traffic.server_sent, traffic.server_received, traffic.direct_sent, traffic.direct_received];
+        let counts =
+            [traffic.server_sent, traffic.server_received, traffic.direct_sent, traffic.direct_received];
         counts.iter().map(|count| JsValue::from_f64(*count as f64)).collect()
     }
 

@@ -96,7 +96,10 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
   on(listener: (message: Received<T>) => void): Unsubscribe {
     const remove = this.#listeners.add(listener);
     const kept = this.#takeKept();
-    if (kept.length > 0) queueMicrotask(() => kept.forEach((message) => callSafely(listener, message)));
+    if (kept.length > 0)
+      queueMicrotask(() => {
+        for (const message of kept) callSafely(listener, message);
+      });
     return remove;
   }
 
@@ -144,15 +147,20 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     if (codec === "bytes") {
       // A copy, unless nothing else is in the buffer behind it.
       const whole = bytes.length === bytes.buffer.byteLength;
-      return this.#accept({ from, data: (whole ? bytes : bytes.slice()) as T });
+      this.#accept({ from, data: (whole ? bytes : bytes.slice()) as T });
+      return;
     }
     let value: unknown;
     try {
       value = JSON.parse(decoder.decode(bytes));
     } catch (cause) {
-      return this.#refuse(from, new PeerloomError("invalid-message", "the message is not JSON", { cause }));
+      this.#refuse(from, new PeerloomError("invalid-message", "the message is not JSON", { cause }));
+      return;
     }
-    if (schema === undefined) return this.#accept({ from, data: value as T });
+    if (schema === undefined) {
+      this.#accept({ from, data: value as T });
+      return;
+    }
     if (this.#validating !== undefined) {
       this.#validateLater(from, value, this.#validating);
       return;
@@ -236,7 +244,10 @@ class MessageIterator<T> implements AsyncIterableIterator<Received<T>, void, und
 
   push(message: Received<T>): void {
     const reader = this.#readers.shift();
-    if (reader !== undefined) return reader({ done: false, value: message });
+    if (reader !== undefined) {
+      reader({ done: false, value: message });
+      return;
+    }
     if (this.#queue.length >= MAX_KEPT) this.#queue.shift();
     this.#queue.push(message);
   }

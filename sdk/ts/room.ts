@@ -179,17 +179,21 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     switch (kind) {
       case "self":
         this.#self = { id, metadata: this.#self.metadata };
-        return this.#joined.resolve();
+        this.#joined.resolve();
+        break;
       case "signaling":
         this.#signaling = detail as SignalingState;
-        return this.#listeners.signaling.emit({ state: this.#signaling });
+        this.#listeners.signaling.emit({ state: this.#signaling });
+        break;
       case "joined": {
         const joined = new Peer(id, parseMetadata(detail as string), () => this.#native);
         this.#peers.set(id, joined);
-        return this.#listeners.peer.emit({ peer: joined, state: "joined" });
+        this.#listeners.peer.emit({ peer: joined, state: "joined" });
+        break;
       }
       case "closed":
-        return this.#closed(error);
+        this.#closed(error);
+        break;
       default:
         if (peer !== undefined) this.#peerEvent(kind, peer, detail, error);
     }
@@ -201,20 +205,24 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         const state = peer.state === "connected" ? "resumed" : "connected";
         this.#unreachable.delete(peer);
         peer.update("connected", detail as PeerPath);
-        return this.#listeners.peer.emit({ peer, state });
+        this.#listeners.peer.emit({ peer, state });
+        break;
       }
       case "suspended":
         peer.update(peer.state, "connecting");
-        return this.#listeners.peer.emit({ peer, state: "suspended" });
+        this.#listeners.peer.emit({ peer, state: "suspended" });
+        break;
       case "left":
         this.#peers.delete(peer.id);
         this.#unreachable.delete(peer);
         peer.update("left", "connecting");
-        return this.#listeners.peer.emit({ peer, state: "left", reason: detail as string });
+        this.#listeners.peer.emit({ peer, state: "left", reason: detail as string });
+        break;
       case "failed":
         if (error === undefined) return;
         this.#unreachable.set(peer, error);
-        return this.#listeners.error.emit({ error, peer });
+        this.#listeners.error.emit({ error, peer });
+        break;
       case "violation": {
         const label = this.#byIndex[detail as number]?.label ?? "";
         if (error !== undefined) this.#listeners.invalid.emit({ from: peer, label, error });

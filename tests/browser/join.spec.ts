@@ -79,3 +79,49 @@ test("a peer's numbers tell what went directly and what through the server", asy
   const theirs = await b.run((h, id) => h.state.room.peers.get(id)?.stats(), a.id);
   expect(theirs).toMatchObject({ messagesSent: 0, messagesReceived: 1 });
 });
+
+test("one page in two rooms at once is somebody else in each", async ({ open, room }) => {
+  const [both, a, b] = [await open("chromium"), await open("chromium"), await open("firefox")];
+  const second = `${room} next door`;
+  await a.join(room);
+  await b.join(second);
+  const ids = await both.run(
+    async ({ peerloom, protocol, kept }, rooms) => {
+      const heard: string[] = [];
+      const joined = await Promise.all(
+        rooms.map((room) => peerloom.join(location.origin, { room, protocol })),
+      );
+      for (const one of joined) one.note.on(({ data }) => void heard.push(`${one.name}: ${data.text}`));
+      for (const one of joined)
+        void one.on("peer", ({ state }) => {
+          if (state === "connected") void one.note.send({ text: `into ${one.name}`, n: 0 });
+        });
+      Object.assign(kept, { heard });
+      return joined.map(({ self }) => self.id);
+    },
+    [room, second],
+  );
+  expect(ids[0]).not.toBe(ids[1]);
+  await expect.poll(() => a.notes()).toEqual([`${ids[0]}: into ${room}`]);
+  await expect.poll(() => b.notes()).toEqual([`${ids[1]}: into ${second}`]);
+  await a.note("from a");
+  await b.note("from b");
+  const heard = async () => (await both.run(({ kept }) => kept.heard as string[])).sort();
+  await expect.poll(heard).toEqual([`${room}: from a`, `${second}: from b`].sort());
+});
+
+test("the ICE servers of the application reach every connection", async ({ open, room }) => {
+  const page = await open("chromium");
+  const servers = await page.run(async ({ peerloom, faults }, room) => {
+    faults.watchConnections();
+    const iceServers = [{ urls: "turn:127.0.0.1:9", username: "name", credential: "secret" }];
+    const joined = await peerloom.join(location.origin, { room, iceServers });
+    const found = faults.configurations().map(({ iceServers }) => iceServers);
+    await joined.leave();
+    return found;
+  }, room);
+  expect(servers.length).toBeGreaterThan(0);
+  for (const found of servers) {
+    expect(found).toMatchObject([{ username: "name", credential: "secret" }]);
+  }
+});

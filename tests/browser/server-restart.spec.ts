@@ -1,4 +1,6 @@
 // The server may die and come back: what is connected stays connected, and who waits gets in.
+import { chromium } from "@playwright/test";
+import { killAll, launchChromiumServer } from "./support/browsers.ts";
 import { type BrowserName, expect, expectMesh, type Peer, test } from "./support/fixtures.ts";
 
 const signaling = (peer: Peer) => peer.run(({ state }) => state.room.signaling);
@@ -68,6 +70,28 @@ test("who leaves while the server is away is seen leaving, and is not back with 
   for (const peer of [a, b]) await expect.poll(() => peer.statesOf(leaver)).toContain("left");
   await server.start();
   for (const peer of [a, b]) await expect.poll(() => signaling(peer)).toBe("connected");
+  await expectMesh(a, b);
+});
+
+test("who is killed while the server is away is seen leaving when it is back", async ({
+  open,
+  room,
+  startServer,
+}) => {
+  const server = await startServer();
+  const [a, b] = [await open("chromium", { server }), await open("firefox", { server })];
+  const other = await launchChromiumServer();
+  const within = await chromium.connect(other.wsEndpoint());
+  const victim = await open("chromium", { server, within });
+  await Promise.all([a, b, victim].map((peer) => peer.join(room)));
+  await expectMesh(a, b, victim);
+  await server.kill();
+  for (const peer of [a, b, victim]) await expect.poll(() => signaling(peer)).toBe("reconnecting");
+  killAll(other.process());
+  await server.start();
+  for (const peer of [a, b]) {
+    await expect.poll(() => peer.statesOf(victim), { timeout: 40_000 }).toContain("left");
+  }
   await expectMesh(a, b);
 });
 

@@ -40,7 +40,9 @@ async fn run(document: Document) -> Result<(), Error> {
     }
 
     let (tx, mut rx) = room.channel::<Chat>("chat")?.split();
-    if let (Some(form), Some(input)) = (document.get_element_by_id("form"), document.get_element_by_id("text")) {
+    if let (Some(form), Some(input)) =
+        (document.get_element_by_id("form"), document.get_element_by_id("text"))
+    {
         let (tx, input) = (tx.clone(), input.unchecked_into::<HtmlInputElement>());
         let submitted = EventListener::new_with_options(
             &form,

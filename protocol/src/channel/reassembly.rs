@@ -56,7 +56,8 @@ impl<C> Reassembly<C> {
             return Ok(None);
         }
         self.bytes += body.len();
-        let partial = self.partials.get_or_insert_with(seq, || Partial { total, received: 0, chunks: Vec::new() });
+        let partial =
+            self.partials.get_or_insert_with(seq, || Partial { total, received: 0, chunks: Vec::new() });
         partial.received += body.len();
         partial.chunks.insert(at, (offset, chunk()));
         if partial.received < total {

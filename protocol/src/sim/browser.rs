@@ -35,9 +35,11 @@ impl Browser {
         let ufrag = format!("u{made:07}");
         let (remote, answers, candidates) = match &start {
             Start::Offer { .. } => (None, false, 0),
-            Start::Answer { offer } => {
-                (sdp::ufrag(offer).map(|u| (u.to_owned(), setup(offer))), true, offer.matches("a=candidate").count())
-            }
+            Start::Answer { offer } => (
+                sdp::ufrag(offer).map(|u| (u.to_owned(), setup(offer))),
+                true,
+                offer.matches("a=candidate").count(),
+            ),
         };
         let role = if answers { "active" } else { "actpass" };
         let text = format!(
@@ -48,7 +50,8 @@ impl Browser {
             ["AB"; 32].join(":")
         );
         self.connections.insert(key, Connection { ufrag, remote, answers, candidates, other_end: None });
-        let found = (0..2).map(|n| format!("candidate:{n} 1 udp 2113937151 192.0.2.{} 5{n}000 typ host", key.0 + 1));
+        let found =
+            (0..2).map(|n| format!("candidate:{n} 1 udp 2113937151 192.0.2.{} 5{n}000 typ host", key.0 + 1));
         (text, found.collect())
     }
 
@@ -105,7 +108,8 @@ impl Browser {
     }
 
     pub(super) fn cut(&mut self, a: usize, b: usize) -> Vec<ConnectionKey> {
-        let ends = self.connections.iter().filter(|(key, c)| key.0 == a && c.other_end.is_some_and(|o| o.0 == b));
+        let ends =
+            self.connections.iter().filter(|(key, c)| key.0 == a && c.other_end.is_some_and(|o| o.0 == b));
         let ends: Vec<_> = ends.filter_map(|(key, c)| Some([*key, c.other_end?])).flatten().collect();
         for key in &ends {
             if let Some(connection) = self.connections.get_mut(key) {
@@ -128,7 +132,8 @@ impl Browser {
     }
 
     pub(super) fn open_between(&self, a: usize, b: usize) -> usize {
-        let between = |(key, c): &(&ConnectionKey, &Connection)| key.0 == a && c.other_end.is_some_and(|o| o.0 == b);
+        let between =
+            |(key, c): &(&ConnectionKey, &Connection)| key.0 == a && c.other_end.is_some_and(|o| o.0 == b);
         self.connections.iter().filter(between).count()
     }
 
@@ -140,7 +145,9 @@ impl Browser {
     pub(super) fn wants(&self, peer: usize, input: &Input) -> bool {
         let about = |id: &ConnectionId| self.connections.contains_key(&(peer, *id));
         match input {
-            Input::LocalDescription(id, _) | Input::LocalCandidate(id, _) | Input::GatheringComplete(id) => about(id),
+            Input::LocalDescription(id, _) | Input::LocalCandidate(id, _) | Input::GatheringComplete(id) => {
+                about(id)
+            }
             Input::ChannelsOpen(id) => self.other_end((peer, *id)).is_some(),
             _ => true,
         }

@@ -42,7 +42,12 @@ impl Hub {
         Self { residents: Vec::new(), epochs }
     }
 
-    pub(super) fn upgrade(&mut self, socket: u32, subprotocols: &[String], random: &mut Random) -> Vec<Outgoing> {
+    pub(super) fn upgrade(
+        &mut self,
+        socket: u32,
+        subprotocols: &[String],
+        random: &mut Random,
+    ) -> Vec<Outgoing> {
         match subprotocols.iter().find_map(|text| read_early_join(text)) {
             Some(Ok(join)) => self.join(socket, join, random),
             _ => Vec::new(),
@@ -68,7 +73,8 @@ impl Hub {
                 ClientMessage::Signal { to, epoch, envelope } => {
                     let Some(sender) = self.residents.iter().find(|r| r.socket == socket) else { continue };
                     let (from, from_epoch, room) = (sender.id, sender.epoch, &sender.room);
-                    let target = self.residents.iter().find(|r| r.id == to && r.epoch == epoch && r.room == *room);
+                    let target =
+                        self.residents.iter().find(|r| r.id == to && r.epoch == epoch && r.room == *room);
                     if let Some(target) = target {
                         let message = ServerMessage::Signal { from, epoch: from_epoch, envelope };
                         let bytes = codec::encode(&message);

@@ -342,7 +342,9 @@ impl World {
 
     fn deliver(&mut self, out: Vec<hub::Outgoing>) {
         for outgoing in out {
-            let Some(peer) = self.peers.iter().position(|p| p.socket == Some(outgoing.socket)) else { continue };
+            let Some(peer) = self.peers.iter().position(|p| p.socket == Some(outgoing.socket)) else {
+                continue;
+            };
             // Notices come in order, as over one TCP connection; only envelopes suffer.
             let delay = if outgoing.is_signal {
                 self.delay()
@@ -408,7 +410,10 @@ impl World {
                 }
             }
             Happening::Connect(one, other) => {
-                if self.browser.partner(one) == Some(other) && self.faults.path && self.browser.connect(one, other) {
+                if self.browser.partner(one) == Some(other)
+                    && self.faults.path
+                    && self.browser.connect(one, other)
+                {
                     self.input(one.0, Input::ChannelsOpen(one.1));
                     self.after(1, Happening::Input(other.0, Input::ChannelsOpen(other.1)));
                 }

@@ -16,9 +16,9 @@ use peerloom_protocol::{control, limits, sdp};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
-    MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelInit, RtcDataChannelState, RtcDataChannelType,
-    RtcIceCandidateInit, RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcSdpType,
-    RtcSessionDescriptionInit,
+    MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelInit, RtcDataChannelState,
+    RtcDataChannelType, RtcIceCandidateInit, RtcPeerConnection, RtcPeerConnectionIceEvent,
+    RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
 };
 
 use crate::error::Error;
@@ -82,8 +82,7 @@ impl Connection {
         }
         let (operations, inbox) = mpsc::unbounded();
         spawn_local(operate(pc.clone(), inbox, Rc::downgrade(&report)));
-        let connection =
-            Self { _listeners: listeners, channels, pc, operations, sent_bytes: Cell::new(0) };
+        let connection = Self { _listeners: listeners, channels, pc, operations, sent_bytes: Cell::new(0) };
         connection.queue(Operation::Start(start));
         Ok(connection)
     }
@@ -113,7 +112,8 @@ impl Connection {
 
     /// Hands a frame to the browser. False when it refuses; the connection is then as good as lost.
     pub(crate) fn send(&self, channel: u16, frame: &[u8]) -> bool {
-        let sent = self.channels.get(usize::from(channel)).is_some_and(|c| c.send_with_u8_array(frame).is_ok());
+        let sent =
+            self.channels.get(usize::from(channel)).is_some_and(|c| c.send_with_u8_array(frame).is_ok());
         if sent {
             self.sent_bytes.set(self.sent_bytes.get() + frame.len() as u64);
         }
@@ -251,7 +251,11 @@ async fn set_remote(pc: &RtcPeerConnection, kind: RtcSdpType, sdp: &str) -> Resu
 }
 
 /// Sets what the browser just made, word for word: local descriptions are never altered.
-async fn set_local(pc: &RtcPeerConnection, made: js_sys::Promise, kind: RtcSdpType) -> Result<String, JsValue> {
+async fn set_local(
+    pc: &RtcPeerConnection,
+    made: js_sys::Promise,
+    kind: RtcSdpType,
+) -> Result<String, JsValue> {
     let made = JsFuture::from(made).await?;
     let sdp = Reflect::get(&made, &JsValue::from_str("sdp"))?.as_string().unwrap_or_default();
     let description = RtcSessionDescriptionInit::new(kind);

@@ -189,7 +189,8 @@ impl Peers {
     ) -> Vec<ConnectionId> {
         let mut lost = Vec::new();
         for peer in self.peers.values_mut() {
-            let Some((id, connection)) = peer.connection.and_then(|id| Some((id, connections.get(&id)?))) else {
+            let Some((id, connection)) = peer.connection.and_then(|id| Some((id, connections.get(&id)?)))
+            else {
                 continue;
             };
             for (index, channel) in peer.channels.iter_mut().enumerate() {

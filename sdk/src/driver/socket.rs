@@ -32,7 +32,8 @@ impl Socket {
         report: impl Fn(SocketEvent) + Clone + 'static,
     ) -> Result<Self, Error> {
         let offered: Array = subprotocols.iter().map(|text| JsValue::from_str(text)).collect();
-        let socket = WebSocket::new_with_str_sequence(url, &offered).map_err(|error| Error::thrown(&error))?;
+        let socket =
+            WebSocket::new_with_str_sequence(url, &offered).map_err(|error| Error::thrown(&error))?;
         socket.set_binary_type(BinaryType::Arraybuffer);
         let (opened, message, closed) = (report.clone(), report.clone(), report);
         let listeners = [
@@ -41,7 +42,9 @@ impl Socket {
                 let data = event.dyn_ref::<MessageEvent>().map(MessageEvent::data);
                 // The server sends binary messages only; anything else is left to the core to refuse.
                 let buffer = data.and_then(|data| data.dyn_into::<ArrayBuffer>().ok());
-                message(SocketEvent::Message(buffer.map(|b| Uint8Array::new(&b).to_vec()).unwrap_or_default()));
+                message(SocketEvent::Message(
+                    buffer.map(|b| Uint8Array::new(&b).to_vec()).unwrap_or_default(),
+                ));
             }),
             EventListener::new(&socket, "close", move |_| closed(SocketEvent::Closed)),
         ];

@@ -79,7 +79,8 @@ async fn selected_pair(pc: &RtcPeerConnection) -> Option<PeerStats> {
     let entries: Vec<JsValue> = js_sys::try_iter(&report).ok()??.filter_map(Result::ok).collect();
     // Each entry is [id, stats].
     let values: Vec<JsValue> = entries.iter().map(|e| Reflect::get_u32(e, 1).unwrap_or_default()).collect();
-    let is = |value: &JsValue, name: &str, text: &str| field(value, name).as_string().as_deref() == Some(text);
+    let is =
+        |value: &JsValue, name: &str, text: &str| field(value, name).as_string().as_deref() == Some(text);
     let transport = values.iter().find(|value| is(value, "type", "transport"));
     let selected = transport.and_then(|t| field(t, "selectedCandidatePairId").as_string());
     let pair = values.iter().find(|value| match &selected {

@@ -47,11 +47,17 @@ impl End {
     }
 
     async fn local_description(&self) -> String {
-        self.wait(|event| if let ConnectionEvent::LocalDescription(sdp) = event { Some(sdp.clone()) } else { None }).await
+        self.wait(
+            |event| if let ConnectionEvent::LocalDescription(sdp) = event { Some(sdp.clone()) } else { None },
+        )
+        .await
     }
 
     async fn first_candidate(&self) -> String {
-        self.wait(|event| if let ConnectionEvent::LocalCandidate(line) = event { Some(line.clone()) } else { None }).await
+        self.wait(
+            |event| if let ConnectionEvent::LocalCandidate(line) = event { Some(line.clone()) } else { None },
+        )
+        .await
     }
 
     async fn channels_open(&self) {

@@ -43,7 +43,12 @@ pub(super) struct RawChannel {
 
 impl RawChannel {
     /// Sends one message, waiting for room.
-    pub(super) async fn send(driver: &Rc<Driver>, index: ChannelIndex, to: To, payload: Payload) -> Result<(), Error> {
+    pub(super) async fn send(
+        driver: &Rc<Driver>,
+        index: ChannelIndex,
+        to: To,
+        payload: Payload,
+    ) -> Result<(), Error> {
         let to = if let To::Peer(id) = to { Some(id) } else { None };
         match driver.send(index, payload, to)? {
             SendOutcome::Queued => Ok(()),

@@ -82,7 +82,10 @@ impl Builder {
     /// Dropped before it is ready, nothing is joined.
     pub async fn join(self) -> Result<Room, Error> {
         let codec = |id| if id == TypeId::of::<Bytes>() { "bytes" } else { "json" };
-        let declared = self.channels.iter().map(|(label, delivery, id)| (label.clone(), *delivery, codec(*id).to_owned()));
+        let declared = self
+            .channels
+            .iter()
+            .map(|(label, delivery, id)| (label.clone(), *delivery, codec(*id).to_owned()));
         let hello = Hello::new(declared, &self.metadata?)?;
         let types: BTreeMap<_, _> = self.channels.into_iter().map(|(label, _, id)| (label, id)).collect();
         let labels: Vec<String> = hello.channels.iter().map(|spec| spec.label.to_string()).collect();
@@ -184,4 +187,3 @@ impl std::fmt::Debug for Room {
         f.debug_struct("Room").field("id", &self.id).field("channels", &self.labels).finish()
     }
 }
-

@@ -69,7 +69,8 @@ impl Shared {
 
     fn tell(&mut self, event: &RoomEvent) {
         // A reader that is a thousand events behind misses this one.
-        self.events.retain_mut(|reader| !matches!(reader.try_send(event.clone()), Err(e) if e.is_disconnected()));
+        self.events
+            .retain_mut(|reader| !matches!(reader.try_send(event.clone()), Err(e) if e.is_disconnected()));
     }
 }
 
@@ -104,7 +105,10 @@ impl Sink for RoomSink {
                     let _ = joined.send(Err(error.clone().unwrap_or(Error::Closed)));
                 }
                 shared.peers.clear();
-                shared.readers.iter().for_each(|readers| readers.borrow_mut().each(|mailbox| mailbox.close()));
+                shared
+                    .readers
+                    .iter()
+                    .for_each(|readers| readers.borrow_mut().each(|mailbox| mailbox.close()));
                 RoomEvent::Closed(error)
             }
             _ => return,

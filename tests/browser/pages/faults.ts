@@ -88,6 +88,10 @@ export function madeConnections(): number {
   return connections.size;
 }
 
+export function configurations(): RTCConfiguration[] {
+  return [...connections].map((connection) => connection.getConfiguration());
+}
+
 const channels: RTCDataChannel[] = [];
 
 /** Keeps every data channel the page makes from now on, for {@link sendRaw}. */

@@ -1,0 +1,76 @@
+// npm run bench: measures what is promised in figures and prints one table.
+//   --only NAME      one measure alone (may be repeated): first-message, server-memory, page-bytes
+//   --runs N         trials of each kind instead of each measure's own number
+//   --json FILE      writes every single value as well
+//   --urgent         runs browsers and servers with real-time priority, for a machine that is not quiet (root)
+//   --packet-log FILE  notes every packet on the network between the hosts
+//   --no-build       measures what is already built
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { printTable } from "../tests/bench/lib/figures.mjs";
+import { describeMachine, Quiet } from "../tests/bench/lib/machine.mjs";
+import * as firstMessage from "../tests/bench/measures/first-message.mjs";
+import * as pageBytes from "../tests/bench/measures/page-bytes.mjs";
+import * as serverMemory from "../tests/bench/measures/server-memory.mjs";
+import { findBrowsers } from "./lib/browsers.mjs";
+import { buildAll } from "./lib/products.mjs";
+import { Failure } from "./lib/run.mjs";
+import { main, say } from "./lib/steps.mjs";
+
+const measures = {
+  "first-message": firstMessage,
+  "server-memory": serverMemory,
+  "page-bytes": pageBytes,
+};
+
+function options() {
+  const { values } = parseArgs({
+    options: {
+      only: { type: "string", multiple: true, default: Object.keys(measures) },
+      runs: { type: "string" },
+      json: { type: "string" },
+      urgent: { type: "boolean", default: false },
+      "packet-log": { type: "string" },
+      "no-build": { type: "boolean", default: false },
+    },
+  });
+  const unknown = values.only.find((name) => !(name in measures));
+  if (unknown) throw new Failure(`no measure ${unknown}: there are ${Object.keys(measures).join(", ")}`);
+  const runs = values.runs === undefined ? undefined : Number(values.runs);
+  if (runs !== undefined && !(Number.isInteger(runs) && runs > 0)) throw new Failure("--runs needs a number");
+  return { ...values, runs };
+}
+
+await main(async () => {
+  const { only, runs, json, urgent, "packet-log": log, "no-build": noBuild } = options();
+  if (!noBuild) await buildAll();
+  for (const line of await findBrowsers("chromium", "firefox")) say(line);
+  const machine = await describeMachine();
+  const quiet = new Quiet();
+  const figures = [];
+  const skipped = [];
+  for (const name of only) {
+    const measure = measures[name];
+    if (!noBuild) await measure.prepare?.();
+    const lack = await measure.lacks?.();
+    if (lack) {
+      skipped.push(`${measure.title}: not measured, ${lack}`);
+      continue;
+    }
+    say(`${measure.title} …`);
+    await quiet.wait(1_000);
+    figures.push(...(await measure.run({ runs: runs ?? measure.defaultRuns, say, quiet, log, urgent })));
+  }
+  printTable(figures);
+  const { processor, cores, memoryGiB, system, ...rest } = machine;
+  console.log(`${processor}, ${cores} cores, ${memoryGiB} GiB, ${system}`);
+  console.log([rest.chromium, rest.firefox, `Node ${rest.node}`].filter(Boolean).join(", "));
+  for (const line of skipped) console.log(line);
+  const others = quiet.report();
+  const use = `others used ${others.busyCores} cores, the hypervisor took ${others.stolenShare * 100} %`;
+  console.log(others.trusted ? `quiet machine: ${use}` : `NOT TO BE TRUSTED, the machine was busy: ${use}`);
+  if (json) {
+    const report = { time: new Date().toISOString(), machine, others, urgent, skipped, figures };
+    writeFileSync(json, `${JSON.stringify(report, undefined, 2)}\n`);
+  }
+});

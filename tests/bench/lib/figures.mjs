@@ -1,0 +1,33 @@
+// Figures as people and programs read them.
+
+const median = (sorted) => {
+  const half = sorted.length / 2;
+  return sorted.length % 2 === 1 ? sorted[Math.floor(half)] : (sorted[half - 1] + sorted[half]) / 2;
+};
+
+/**
+ * One line of the table. `values` are the single trials; `most` is the figure that the median has to keep, if there is
+ * one; `also` gives further columns of text.
+ */
+export function figure({ measure, variant, unit, values, most, also = "", digits = 0 }) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const [least, middle, greatest] = [sorted[0], median(sorted), sorted.at(-1)];
+  return { measure, variant, unit, values, median: middle, min: least, max: greatest, most, also, digits };
+}
+
+/** Prints all figures as one table. */
+export function printTable(figures) {
+  const rows = figures.map(({ measure, variant, unit, values, median, min, max, most, also, digits }) => {
+    const number = (value) =>
+      value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    const range = values.length > 1 ? `${number(min)}–${number(max)}` : "";
+    const verdict = median <= most ? "kept" : "MISSED";
+    const goal = most === undefined ? "" : `≤ ${number(most)} ${verdict}`;
+    return [measure, variant, `${number(median)} ${unit}`, range, String(values.length), goal, also];
+  });
+  const table = [["measure", "what", "median", "min–max", "n", "goal", ""], ...rows];
+  const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
+  console.log();
+  for (const row of table) console.log(row.map((cell, column) => cell.padEnd(widths[column])).join("  "));
+  console.log();
+}

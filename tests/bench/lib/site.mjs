@@ -1,0 +1,26 @@
+// The folder that the server under measurement serves: one page for each contender, and the built package.
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { at } from "../../../scripts/lib/paths.mjs";
+import { Failure } from "../../../scripts/lib/run.mjs";
+
+/** Assembles pages of `pages/` in a new folder; `remove` deletes it. */
+export async function createSite(contenders) {
+  // Imported late: this module is read before the npm packages are there.
+  const { transformWithOxc } = await import("vite");
+  const sdk = at("sdk", "dist");
+  if (!existsSync(join(sdk, "index.js"))) throw new Failure("sdk/dist is missing: run `npm run build`");
+  const folder = mkdtempSync(join(tmpdir(), "peerloom-bench-"));
+  cpSync(sdk, join(folder, "sdk"), { recursive: true });
+  mkdirSync(join(folder, "bench"));
+  const page = readFileSync(at("tests", "bench", "pages", "page.html"), "utf8");
+  for (const name of contenders) {
+    const source = readFileSync(at("tests", "bench", "pages", `${name}.ts`), "utf8");
+    const { code } = await transformWithOxc(source, `${name}.ts`, { target: "es2022" });
+    // The server's Content-Security-Policy allows no inline script, and an import map would be one.
+    writeFileSync(join(folder, "bench", `${name}.js`), code.replaceAll('"peerloom"', '"/sdk/index.js"'));
+    writeFileSync(join(folder, "bench", `${name}.html`), page.replace("CONTENDER", name));
+  }
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
