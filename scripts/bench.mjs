@@ -67,8 +67,11 @@ await main(async () => {
   console.log([rest.chromium, rest.firefox, `Node ${rest.node}`].filter(Boolean).join(", "));
   for (const line of skipped) console.log(line);
   const others = quiet.report();
-  const use = `others used ${others.busyCores} cores, the hypervisor took ${others.stolenShare * 100} %`;
-  console.log(others.trusted ? `quiet machine: ${use}` : `NOT TO BE TRUSTED, the machine was busy: ${use}`);
+  const use = `others used ${others.busyCores} cores, the hypervisor took ${(others.stolenShare * 100).toFixed(1)} %`;
+  const busy = urgent
+    ? "busy machine, measured with real-time priority"
+    : "NOT TO BE TRUSTED, the machine was busy";
+  console.log(`${others.trusted ? "quiet machine" : busy}: ${use}`);
   if (json) {
     const report = { time: new Date().toISOString(), machine, others, urgent, skipped, figures };
     writeFileSync(json, `${JSON.stringify(report, undefined, 2)}\n`);

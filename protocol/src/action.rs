@@ -4,9 +4,8 @@
 //! [`Room::poll_action`](crate::room::Room::poll_action) until it returns `None`, then feed the next. Actions that name
 //! the same connection are carried out one after the other, in order.
 
+use crate::failure::{LinkError, RoomError};
 use crate::id::PeerId;
-use crate::link::LinkError;
-use crate::room::RoomError;
 use crate::signal::LeaveReason;
 
 /// The driver's handle for one RTCPeerConnection, given out by the core and never used twice.

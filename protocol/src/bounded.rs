@@ -63,18 +63,10 @@ impl<const MAX: usize> Serialize for Bytes<MAX> {
 
 impl<'de, const MAX: usize> Deserialize<'de> for Bytes<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct BytesVisitor<const MAX: usize>;
-        impl<const MAX: usize> Visitor<'_> for BytesVisitor<MAX> {
-            type Value = Bytes<MAX>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "at most {MAX} bytes")
-            }
-            fn visit_bytes<E: de::Error>(self, v: &[u8]) -> Result<Self::Value, E> {
-                fits(v.len(), MAX).map_err(E::custom)?;
-                Ok(Bytes(v.to_vec()))
-            }
-        }
-        deserializer.deserialize_bytes(BytesVisitor)
+        // Borrowed from the input, as postcard can: nothing is copied before the limit is checked.
+        let bytes = <&[u8]>::deserialize(deserializer)?;
+        fits(bytes.len(), MAX).map_err(de::Error::custom)?;
+        Ok(Self(bytes.to_vec()))
     }
 }
 
@@ -134,18 +126,8 @@ impl<const MAX: usize> Serialize for Text<MAX> {
 
 impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor<const MAX: usize>;
-        impl<const MAX: usize> Visitor<'_> for TextVisitor<MAX> {
-            type Value = Text<MAX>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "at most {MAX} bytes of text")
-            }
-            fn visit_str<E: de::Error>(self, v: &str) -> Result<Self::Value, E> {
-                fits(v.len(), MAX).map_err(E::custom)?;
-                Ok(Text(v.to_owned()))
-            }
-        }
-        deserializer.deserialize_str(TextVisitor)
+        let text = <&str>::deserialize(deserializer)?;
+        Self::try_from(text).map_err(de::Error::custom)
     }
 }
 

@@ -13,7 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::bounded::{Bytes, List, Text};
 use crate::candidate::{Candidate, is_ice_char};
+use crate::codec;
 use crate::limits::{MAX_CARD_BYTES, MAX_CARD_CANDIDATES};
+use crate::octets;
 
 /// Longest ICE user name fragment or password (RFC 8839 §5.4).
 const MAX_ICE_TEXT_BYTES: usize = 256;
@@ -129,6 +131,7 @@ pub struct Card {
 struct Wire {
     ufrag: IceText,
     pwd: IceText,
+    #[serde(with = "octets")]
     fingerprint: [u8; 32],
     max_message_size: u32,
     sctp_init: Option<SctpInit>,
@@ -142,16 +145,20 @@ impl Card {
     /// The card as it travels. At most [`MAX_CARD_BYTES`] for a card that passed [`Card::check`]; candidates behind
     /// the first [`MAX_CARD_CANDIDATES`] are left out.
     pub fn encode(&self) -> Vec<u8> {
-        let kept: Vec<_> = self.candidates.iter().take(MAX_CARD_CANDIDATES).cloned().collect();
+        let mut kept = self.candidates.clone();
+        kept.truncate(MAX_CARD_CANDIDATES);
         let wire = Wire {
             ufrag: self.ufrag.clone(),
             pwd: self.pwd.clone(),
             fingerprint: self.fingerprint,
             max_message_size: self.max_message_size,
             sctp_init: self.sctp_init.clone(),
-            candidates: kept.try_into().expect("cut to the limit just now"),
+            // Cut to the limit just now.
+            candidates: kept.try_into().unwrap_or_default(),
         };
-        postcard::to_extend(&wire, vec![self.version]).expect("own cards serialise")
+        let mut bytes = vec![self.version];
+        bytes.extend(codec::to_bytes(&wire));
+        bytes
     }
 
     /// Reads and checks a card from a peer.

@@ -68,10 +68,18 @@ pub fn frame() -> Vec<u8> {
 
 /// Appends one message to a frame.
 pub fn push<M: Message>(frame: &mut Vec<u8>, message: &M) {
-    // Serialising our own types into memory cannot fail: no type here has a fallible Serialize.
-    let body = postcard::to_allocvec(message).expect("own messages serialise");
+    let body = to_bytes(message);
     push_varint(frame, body.len() as u64);
     frame.extend_from_slice(&body);
+}
+
+/// What postcard makes of one of our own types.
+pub(crate) fn to_bytes<T: Serialize>(value: &T) -> Vec<u8> {
+    // Not `expect`, which would link the texts of all postcard's errors.
+    let Ok(bytes) = postcard::to_allocvec(value) else {
+        unreachable!("no type of ours has a Serialize that fails, and memory takes all");
+    };
+    bytes
 }
 
 /// A frame with a single message.
@@ -92,7 +100,7 @@ pub fn decode<M: Message>(bytes: &[u8], max: usize) -> Result<Records<'_, M>, Co
     }
     match bytes.split_first() {
         None => Err(CodecError::Empty),
-        Some((&VERSION, rest)) => Ok(Records { rest, message: PhantomData }),
+        Some((&VERSION, rest)) => Ok(Records { bodies: Bodies { rest }, message: PhantomData }),
         Some((&other, _)) => Err(CodecError::Version(other)),
     }
 }
@@ -100,7 +108,7 @@ pub fn decode<M: Message>(bytes: &[u8], max: usize) -> Result<Records<'_, M>, Co
 /// The messages of a frame, from [`decode`].
 #[derive(Debug)]
 pub struct Records<'a, M> {
-    rest: &'a [u8],
+    bodies: Bodies<'a>,
     message: PhantomData<M>,
 }
 
@@ -108,29 +116,41 @@ impl<M: Message> Iterator for Records<'_, M> {
     type Item = Result<M, CodecError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        let (kind, body) = match self.bodies.next(M::KINDS)? {
+            Ok(record) => record,
+            Err(error) => return Some(Err(error)),
+        };
+        let message = postcard::take_from_bytes::<M>(body).map(|(message, _newer_fields)| message);
+        Some(message.map_err(|_| {
+            self.bodies.rest = &[];
+            CodecError::Malformed(kind)
+        }))
+    }
+}
+
+/// The part of [`Records`] that is the same for every kind of message, so that it is compiled once.
+#[derive(Debug)]
+struct Bodies<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Bodies<'a> {
+    /// Kind and body of the next record whose kind is below `kinds`.
+    fn next(&mut self, kinds: u32) -> Option<Result<(u32, &'a [u8]), CodecError>> {
         while !self.rest.is_empty() {
             let mut rest = self.rest;
             let body = read_varint(&mut rest)
                 .and_then(|len| usize::try_from(len).ok())
                 .and_then(|len| rest.split_at_checked(len));
-            let Some((body, after)) = body else {
+            let kind = body.and_then(|(mut fields, _)| read_varint(&mut fields));
+            let (Some((body, after)), Some(kind)) = (body, kind) else {
                 self.rest = &[];
                 return Some(Err(CodecError::Truncated));
             };
             self.rest = after;
-            let mut fields = body;
-            let Some(kind) = read_varint(&mut fields) else {
-                self.rest = &[];
-                return Some(Err(CodecError::Truncated));
-            };
-            if kind >= u64::from(M::KINDS) {
-                continue;
+            if kind < u64::from(kinds) {
+                return Some(Ok((kind as u32, body)));
             }
-            let message = postcard::take_from_bytes::<M>(body).map(|(message, _newer_fields)| message);
-            return Some(message.map_err(|_| {
-                self.rest = &[];
-                CodecError::Malformed(kind as u32)
-            }));
         }
         None
     }

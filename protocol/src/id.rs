@@ -3,19 +3,21 @@
 use std::fmt;
 use std::str::FromStr;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
+
+use crate::base64::{self, Form};
+use crate::octets;
 
 /// A peer's id within a room: 16 bytes, shown as 22 characters of base64url.
 ///
 /// The server derives it from the [`ResumeToken`] it gave that peer, so only the holder of the token can come back
 /// under the same id, also after the server itself was restarted and remembers nobody.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct PeerId(pub [u8; 16]);
+pub struct PeerId(#[serde(with = "octets")] pub [u8; 16]);
 
 impl fmt::Display for PeerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&Base64UrlUnpadded::encode_string(&self.0))
+        f.write_str(&base64::encode(Form::Url, &self.0))
     }
 }
 
@@ -33,15 +35,14 @@ pub struct BadPeerId;
 impl FromStr for PeerId {
     type Err = BadPeerId;
     fn from_str(text: &str) -> Result<Self, BadPeerId> {
-        let mut bytes = [0; 16];
-        let decoded = Base64UrlUnpadded::decode(text, &mut bytes).map_err(|_| BadPeerId)?;
-        if decoded.len() == 16 { Ok(Self(bytes)) } else { Err(BadPeerId) }
+        let bytes = base64::decode(Form::Url, text).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(BadPeerId)
     }
 }
 
 /// 256 secret bits from the server that prove the right to a [`PeerId`] when joining again.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ResumeToken(pub [u8; 32]);
+pub struct ResumeToken(#[serde(with = "octets")] pub [u8; 32]);
 
 impl fmt::Debug for ResumeToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,11 +7,12 @@
 //! - How messages are written, and how large they may be: [`codec`], [`bounded`], [`limits`], [`id`].
 //! - What is said: [`signal`] (client and server), [`envelope`] (peer to peer through the server), [`control`] (peer to
 //!   peer, direct), [`hello`] (what a member says of itself), [`channel`] (the application's messages).
-//! - How peers get connected: [`room`] holds the members, [`link`] connects one pair, with [`card`]s and [`sdp`]. What
-//!   the driver feeds and carries out is in [`action`].
+//! - How peers get connected: [`room`] holds the members and a link to each, made with [`card`]s and [`sdp`]. What
+//!   the driver feeds and carries out is in [`action`], what can go wrong in [`failure`].
 //! - [`sim`] runs whole rooms on a fake clock.
 
 pub mod action;
+mod base64;
 pub mod bounded;
 pub mod candidate;
 pub mod card;
@@ -19,11 +20,13 @@ pub mod channel;
 pub mod codec;
 pub mod control;
 pub mod envelope;
+pub mod failure;
 pub mod hello;
 pub mod id;
 pub mod limits;
-pub mod link;
+mod link;
 mod members;
+mod octets;
 mod pool;
 pub mod random;
 pub mod room;

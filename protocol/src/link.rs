@@ -7,41 +7,20 @@
 //! negotiation", W3C WebRTC §10.7). At most one connection per link is alive at any time. Everything ends: in
 //! `Connected`, or after [`timing::CONNECT_MS`] in an error.
 
+mod cards;
+mod offers;
+
 use std::collections::VecDeque;
 
 use crate::action::{Action, ConnectionId, Start};
 use crate::candidate::Candidate;
 use crate::card::Card;
 use crate::envelope::Envelope;
-use crate::sdp::{self, DtlsRole, SdpKind};
+use crate::failure::LinkError;
+use crate::pool::Warm;
+use crate::sdp;
 use crate::signal::CardBytes;
 use crate::{limits, timing};
-
-/// Why there is no connection to a peer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LinkError {
-    /// No attempt led to an open connection in time.
-    #[error("no connection to the peer within {seconds} s: no network path, or it is unreachable", seconds = timing::CONNECT_MS / 1000)]
-    NoPath,
-    /// The other side stopped trying.
-    #[error("the peer found no way to connect and stopped trying")]
-    PeerGaveUp,
-    /// The other side's protocol does not fit ours.
-    #[error(transparent)]
-    Protocol(#[from] crate::hello::ProtocolError),
-}
-
-impl LinkError {
-    /// The stable name of this error.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NoPath => "no-path",
-            Self::PeerGaveUp => "peer-gave-up",
-            Self::Protocol(error) => error.code(),
-        }
-    }
-}
 
 /// What a link asks of the room around it.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,18 +37,6 @@ pub(crate) enum Output {
     Down,
     /// Given up.
     Failed(LinkError),
-}
-
-/// A connection with its local card, ready before its peer was known.
-#[derive(Debug)]
-pub(crate) struct Warm {
-    pub(crate) connection: ConnectionId,
-    /// The encoded card once the local description is set.
-    pub(crate) card: Option<CardBytes>,
-    /// Candidates found after the card was made.
-    pub(crate) late: Vec<Candidate>,
-    /// The server handed the card to this peer already.
-    pub(crate) delivered: bool,
 }
 
 #[derive(Debug)]
@@ -313,44 +280,6 @@ impl Link {
         }
     }
 
-    fn card_ready(&mut self, now: u64, card: CardBytes) {
-        if let Phase::Card { mine, .. } = &mut self.phase {
-            *mine = Some(card);
-        }
-        self.apply_card(now);
-    }
-
-    fn card(&mut self, now: u64, bytes: &[u8]) {
-        let Ok(card) = Card::decode(bytes) else {
-            if matches!(self.phase, Phase::Card { .. }) {
-                self.attempt_failed(now);
-            }
-            return;
-        };
-        match &mut self.phase {
-            Phase::Card { theirs: slot @ None, .. } => {
-                *slot = Some(card);
-                self.apply_card(now);
-            }
-            // Not the card we were handed by the server: the other side dropped that one meanwhile.
-            Phase::Card { theirs: Some(known), .. } if known.ufrag != card.ufrag => self.attempt_failed(now),
-            // The same card again, or one that came too late: generations above 0 go by offers.
-            _ => {}
-        }
-    }
-
-    /// Both cards known: each side writes the other's answer itself.
-    fn apply_card(&mut self, now: u64) {
-        let Phase::Card { mine: Some(_), theirs: Some(theirs), applied } = &mut self.phase else { return };
-        let (Some(connection), false) = (self.connection, *applied) else { return };
-        *applied = true;
-        let remote_role = if self.polite { DtlsRole::Server } else { DtlsRole::Client };
-        let answer = sdp::write_answer(theirs, remote_role);
-        self.deadline = Some(now + timing::CARD_CONNECT_MS);
-        self.outputs.push_back(Output::Do(Action::SetAnswer(connection, answer)));
-        self.flush_early();
-    }
-
     fn remote_is_applied(&self) -> bool {
         match &self.phase {
             Phase::Card { applied, .. } => *applied,
@@ -384,99 +313,6 @@ impl Link {
                 self.taken += 1;
                 self.outputs.push_back(Output::Do(Action::AddCandidate(connection, candidate.to_line())));
             }
-        }
-    }
-
-    fn offer(&mut self, now: u64, generation: u32, sdp: &str) {
-        let Ok(clean) = sdp::sanitize(SdpKind::Offer, sdp) else { return };
-        let ufrag = sdp::ufrag(&clean).unwrap_or_default().to_owned();
-        // A stranger's generation is a number like any other; far ahead of ours it can only be an attack on the counter.
-        if generation == 0 || generation < self.generation || generation - self.generation > 1_000 {
-            return;
-        }
-        if generation == self.generation {
-            match &self.phase {
-                Phase::Answering { offer_ufrag, .. } if *offer_ufrag == ufrag => {
-                    return self.send_description();
-                }
-                Phase::Offering { answered: false, .. } if self.polite => {}
-                Phase::Waiting | Phase::Failed => {}
-                _ => return,
-            }
-        }
-        if self.is_connected() {
-            self.outputs.push_back(Output::Down);
-        }
-        if matches!(self.phase, Phase::Connected | Phase::Failed) {
-            self.give_up_at = now + timing::CONNECT_MS;
-        }
-        self.begin(now, generation, Phase::Answering { offer_ufrag: ufrag, sdp: None }, timing::OFFER_MS);
-        self.outputs.push_back(Output::Open(Start::Answer { offer: clean }));
-    }
-
-    fn answer(&mut self, generation: u32, sdp: &str) {
-        let Phase::Offering { answered: answered @ false, .. } = &mut self.phase else { return };
-        let Some(connection) = self.connection else { return };
-        if generation != self.generation {
-            return;
-        }
-        let Ok(clean) = sdp::sanitize(SdpKind::Answer, sdp) else { return };
-        *answered = true;
-        self.outputs.push_back(Output::Do(Action::SetAnswer(connection, clean)));
-        self.flush_early();
-    }
-
-    /// Closes what there was and enters a new generation.
-    fn begin(&mut self, now: u64, generation: u32, phase: Phase, lasts_ms: u64) {
-        self.close();
-        self.generation = generation;
-        self.phase = phase;
-        self.sent.clear();
-        self.early.retain(|(g, _)| *g >= generation);
-        self.taken = 0;
-        self.deadline = Some((now + lasts_ms).min(self.give_up_at));
-        self.resends = 0;
-        self.resend_at = Some(now + timing::RESEND_MS);
-    }
-
-    fn start_offer(&mut self, now: u64) {
-        if now >= self.give_up_at {
-            self.send(Envelope::GaveUp);
-            return self.fail(LinkError::NoPath);
-        }
-        let generation = self.generation.saturating_add(1);
-        self.begin(now, generation, Phase::Offering { sdp: None, answered: false }, timing::OFFER_MS);
-        self.outputs.push_back(Output::Open(Start::Offer { role_hint: false }));
-    }
-
-    /// This attempt is over; the next begins after a pause that grows, longer for the polite side so that both rarely
-    /// offer at once.
-    fn attempt_failed(&mut self, now: u64) {
-        if matches!(self.phase, Phase::Failed) {
-            return;
-        }
-        self.close();
-        self.phase = Phase::Waiting;
-        let pause = if self.polite { timing::POLITE_WAIT_MS } else { timing::RETRY_MS };
-        self.deadline = Some(now + (pause << self.generation.min(4)));
-        self.resend_at = None;
-    }
-
-    fn fail(&mut self, error: LinkError) {
-        if !self.has_failed() {
-            self.close();
-            self.phase = Phase::Failed;
-            self.deadline = None;
-            self.resend_at = None;
-            self.outputs.push_back(Output::Failed(error));
-        }
-    }
-
-    fn close(&mut self) {
-        // A connection not opened yet needs no closing: drop the request instead.
-        self.outputs.retain(|output| !matches!(output, Output::Open(_)));
-        if let Some(connection) = self.connection.take() {
-            self.outputs.push_back(Output::Do(Action::CloseConnection(connection)));
         }
     }
 }

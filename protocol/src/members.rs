@@ -4,8 +4,10 @@ use crate::action::{Action, ConnectionId, Event};
 use crate::card::Card;
 use crate::control::Control;
 use crate::envelope::Envelope;
+use crate::failure::LinkError;
 use crate::hello::Hello;
-use crate::link::{Link, LinkError, Warm};
+use crate::link::Link;
+use crate::pool::Warm;
 use crate::signal::{self, EnvelopeBytes};
 use crate::timing;
 

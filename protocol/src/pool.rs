@@ -4,9 +4,20 @@ use crate::action::ConnectionId;
 use crate::candidate::Candidate;
 use crate::card::Card;
 use crate::limits;
-use crate::link::Warm;
 use crate::sdp;
 use crate::signal::{CardBytes, TaggedCard};
+
+/// A connection with its local card, ready before its peer was known.
+#[derive(Debug)]
+pub(crate) struct Warm {
+    pub(crate) connection: ConnectionId,
+    /// The encoded card once the local description is set.
+    pub(crate) card: Option<CardBytes>,
+    /// Candidates found after the card was made.
+    pub(crate) late: Vec<Candidate>,
+    /// The server handed the card to this peer already.
+    pub(crate) delivered: bool,
+}
 
 /// A warm connection that waits for a peer.
 #[derive(Debug)]

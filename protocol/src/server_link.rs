@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use crate::action::{Action, SignalingState};
 use crate::codec;
+use crate::failure::RoomError;
 use crate::id::{PeerId, ResumeToken};
 use crate::random::Random;
-use crate::room::RoomError;
 use crate::signal::{self, ClientMessage, Join, Refusal, ServerMessage, Welcome};
 use crate::{limits, timing};
 

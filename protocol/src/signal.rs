@@ -5,9 +5,9 @@
 //! cannot do so sends it as its first message. The server reads only what is listed here: hellos, cards and
 //! envelopes are bytes to it.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
+use crate::base64::{self, Form};
 use crate::bounded::{Bytes, List, Text};
 use crate::codec::{self, CodecError, Message};
 use crate::id::{PeerId, ResumeToken};
@@ -307,7 +307,7 @@ impl Message for ServerMessage {
 /// The subprotocol value that carries a join in the upgrade request, or `None` when it would be too long for a
 /// request header and must be sent as the first message.
 pub fn early_join(join: &Join) -> Option<String> {
-    let text = Base64UrlUnpadded::encode_string(&codec::encode(&ClientMessage::Join(join.clone())));
+    let text = base64::encode(Form::Url, &codec::encode(&ClientMessage::Join(join.clone())));
     (text.len() <= limits::MAX_EARLY_JOIN_CHARS).then(|| format!("{EARLY_JOIN_PREFIX}{text}"))
 }
 
@@ -320,7 +320,7 @@ pub fn read_early_join(subprotocol: &str) -> Option<Result<Join, CodecError>> {
     if text.len() > limits::MAX_EARLY_JOIN_CHARS {
         return Some(Err(CodecError::TooLong { len: text.len(), max: limits::MAX_EARLY_JOIN_CHARS }));
     }
-    let Ok(bytes) = Base64UrlUnpadded::decode_vec(text) else {
+    let Some(bytes) = base64::decode(Form::Url, text) else {
         return Some(Err(CodecError::Malformed(0)));
     };
     let records = match codec::decode::<ClientMessage>(&bytes, limits::MAX_SOCKET_MESSAGE_BYTES) {

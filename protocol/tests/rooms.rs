@@ -1,8 +1,8 @@
 //! Rooms on a fake clock: what members are told when peers come, go, crash, and when the server is lost.
 
 use peerloom_protocol::action::{Event, SignalingState};
-use peerloom_protocol::link::LinkError;
-use peerloom_protocol::room::RoomError;
+use peerloom_protocol::failure::LinkError;
+use peerloom_protocol::failure::RoomError;
 use peerloom_protocol::signal::LeaveReason;
 use peerloom_protocol::sim::{Faults, World};
 

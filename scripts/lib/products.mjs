@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { installPackages, tool } from "./npm.mjs";
 import { at, ci, glueDir, rustPageDir, serverBinary, target } from "./paths.mjs";
 import { run } from "./run.mjs";
+import { shrink } from "./shrink.mjs";
 import { stampOf, whenStale } from "./stamps.mjs";
 import { say } from "./steps.mjs";
 import { findRust } from "./toolchain.mjs";
@@ -33,7 +34,8 @@ async function glue(wasm, outDir, ...flags) {
  * result is several times larger.
  */
 export function buildModule({ dev = false } = {}) {
-  const inputs = [...RUST, "sdk/Cargo.toml", "sdk/src", "xtask", "package-lock.json"];
+  const shrinking = "scripts/lib/shrink.mjs";
+  const inputs = [...RUST, "sdk/Cargo.toml", "sdk/src", "xtask", "package-lock.json", shrinking];
   const outputs = ["peerloom.js", "peerloom.d.ts", "peerloom_bg.wasm"].map((name) => join(glueDir, name));
   return whenStale("module", { inputs, outputs, text: [dev] }, async () => {
     say("compiling the browser module (Rust to WebAssembly) …");
@@ -43,9 +45,8 @@ export function buildModule({ dev = false } = {}) {
     say("writing its JavaScript glue …");
     await glue(join(target, WASM, dev ? "debug" : "wasm", "peerloom.wasm"), glueDir);
     if (dev) return;
-    say("shrinking it with wasm-opt …");
-    const wasm = join(glueDir, "peerloom_bg.wasm");
-    await node("binaryen/bin/wasm-opt", "-Oz", wasm, "-o", wasm);
+    say("shrinking both …");
+    await shrink(join(glueDir, "peerloom_bg.wasm"), join(glueDir, "peerloom.js"));
   });
 }
 

@@ -1,9 +1,9 @@
 //! One error type for everything the SDK refuses, with the code that `docs/errors.md` explains.
 
 use peerloom_protocol::channel::SendError;
+use peerloom_protocol::failure::LinkError;
+use peerloom_protocol::failure::RoomError;
 use peerloom_protocol::hello::ProtocolError;
-use peerloom_protocol::link::LinkError;
-use peerloom_protocol::room::RoomError;
 use wasm_bindgen::{JsCast, JsValue};
 
 /// Why something failed. [`Error::code`] is stable: the same in Rust, TypeScript and the documentation.
@@ -63,5 +63,31 @@ impl Error {
     pub(crate) fn thrown(value: &JsValue) -> Self {
         let text = value.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
         Self::Browser(text.or_else(|| value.as_string()).unwrap_or_else(|| "unknown".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those of the core are compared by its own tests.
+    #[test]
+    fn every_code_of_the_sdk_is_explained() {
+        let text = String::new;
+        let errors = [
+            Error::PeerGone,
+            Error::Closed,
+            Error::BadUrl(text()),
+            Error::NoChannel(text()),
+            Error::Codec(text()),
+            Error::Browser(text()),
+        ];
+        for code in errors.map(|error| error.code()) {
+            let row = format!("| `{code}` |");
+            assert!(
+                include_str!("../../docs/errors.md").contains(&row),
+                "docs/errors.md has no row for {code}"
+            );
+        }
     }
 }

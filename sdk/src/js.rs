@@ -111,7 +111,7 @@ fn read_channel(entry: &JsValue) -> Result<(String, Delivery, String), Error> {
         (_, Some(ms)) => Delivery::Lifetime(ms as u16),
         _ => {
             let detail = format!(
-                "channel {label:?}: delivery is ordered, unordered, latest, or lifetimeMs from 1 to 65535"
+                "channel \"{label}\": delivery is ordered, unordered, latest, or lifetimeMs from 1 to 65535"
             );
             return Err(Error::Codec(detail));
         }

@@ -42,3 +42,8 @@ pub use peerloom_protocol::id::PeerId;
 pub use typed::{
     Builder, BytesReceiver, BytesSender, Channel, Events, Received, Receiver, Room, RoomEvent, Sender, To,
 };
+
+/// The example of the README must compile.
+#[cfg(all(doctest, feature = "typed"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

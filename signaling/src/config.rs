@@ -57,7 +57,7 @@ impl Default for Limits {
             max_connections_per_address: 256,
             // A mesh of n members is n * (n - 1) / 2 connections: browsers give up long before this.
             max_room_size: 64,
-            messages: Rate { per_second: 50, burst: 200 },
+            messages: Rate { per_second: 50, burst: 500 },
             bytes: Rate { per_second: 256 * 1024, burst: 512 * 1024 },
             outbox: OutboxLimits { messages: 64, bytes: 256 * 1024 },
             header_timeout: Duration::from_secs(5),

@@ -52,7 +52,7 @@ pub struct Options {
     /// Messages a second that one connection may send for long [default: 50]
     #[arg(long, value_name = "N", env = "PEERLOOM_MESSAGE_RATE")]
     pub message_rate: Option<u32>,
-    /// Messages that one connection may send at once [default: 200]
+    /// Messages that one connection may send at once [default: 500]
     #[arg(long, value_name = "N", env = "PEERLOOM_MESSAGE_BURST")]
     pub message_burst: Option<u32>,
     /// Bytes a second that one connection may send for long [default: 262144]

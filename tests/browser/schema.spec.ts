@@ -37,10 +37,14 @@ function joinWith(peer: Peer, room: string, kind: "none" | "slow" | "changing" |
 
 type Joined = { value: import("peerloom").Channel<unknown>; peers: Map<string, { path: string }> };
 
-async function sendTwenty(peer: Peer): Promise<void> {
+async function expectDirect(peer: Peer): Promise<void> {
   const paths = () =>
     peer.run(({ kept }) => [...(kept.joined as Joined).peers.values()].map(({ path }) => path));
   await expect.poll(paths).toEqual(["direct"]);
+}
+
+async function sendTwenty(peer: Peer): Promise<void> {
+  await expectDirect(peer);
   await peer.run(async ({ kept }) => {
     for (let n = 0; n < 20; n += 1) await (kept.joined as Joined).value.send(n);
   });
@@ -80,21 +84,17 @@ test("a label that the room uses itself is reached by channel()", async ({ open,
   const [a, b] = [await open("chromium"), await open("chromium")];
   for (const peer of [a, b]) {
     await peer.run(async ({ peerloom, kept }, room) => {
-      const protocol = { leave: peerloom.channel<string>(), then: peerloom.channel<string>() };
+      const protocol = { leave: peerloom.channel<string>(), constructor: peerloom.channel<string>() };
       const joined = await peerloom.join(location.origin, { room, protocol });
       const heard: unknown[] = [];
-      for (const label of ["leave", "then"] as const) {
-        joined.channel(label).on(({ data }) => void heard.push(`${label}: ${data}`));
-      }
-      Object.assign(kept, { joined, heard });
+      const channels = (["leave", "constructor"] as const).map((label) => joined.channel(label));
+      for (const channel of channels) channel.on(({ data }) => void heard.push(`${channel.label}: ${data}`));
+      Object.assign(kept, { joined, channels, heard });
     }, room);
   }
+  await expectDirect(a);
   await a.run(async ({ kept }) => {
-    const joined = kept.joined as import("peerloom").Room<{
-      leave: import("peerloom").ChannelDefinition<string>;
-    }>;
-    await joined.channel("leave").send("hello");
-    await joined.channel("then" as "leave").send("hello");
+    for (const one of kept.channels as import("peerloom").Channel<string>[]) await one.send("hello");
   });
-  await expect.poll(async () => (await heard(b)).sort()).toEqual(["leave: hello", "then: hello"]);
+  await expect.poll(async () => (await heard(b)).sort()).toEqual(["constructor: hello", "leave: hello"]);
 });

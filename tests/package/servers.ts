@@ -50,7 +50,10 @@ export async function startSignaling(): Promise<Running> {
     process.env.PEERLOOM_SERVER ??
     fileURLToPath(new URL("../../target/release/peerloom-signaling", import.meta.url));
   const flags = ["--host", "127.0.0.1", "--port", "0", "--allow-origin", "*"];
-  const server = spawn(program, flags, { stdio: ["ignore", "pipe", "inherit"] });
+  const server = spawn(program, flags, {
+    env: { ...process.env, PEERLOOM_LOG_LEVEL: "warn" },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const ended = once(server, "close");
   const url = await new Promise<string>((listening, failed) => {
     server.on("error", failed);

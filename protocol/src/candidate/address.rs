@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::base64;
+
 /// Where to send. `Debug` shows the family only, because logs never hold addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Address {
@@ -36,10 +38,7 @@ impl Address {
         if uuid.len() != 36 || [8, 13, 18, 23].iter().any(|&at| uuid[at] != b'-') {
             return None;
         }
-        let digits: Vec<u8> = uuid.iter().copied().filter(|&byte| byte != b'-').collect();
-        let mut bytes = [0; 16];
-        let read = base16ct::mixed::decode(&digits, &mut bytes).ok()?.len();
-        (read == 16).then_some(Self::Mdns(bytes))
+        base64::hex(uuid.iter().copied().filter(|&byte| byte != b'-')).map(Self::Mdns)
     }
 
     /// Could one host have this address? Multicast, broadcast and unspecified are not for sending checks to, and

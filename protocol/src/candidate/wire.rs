@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Address, Candidate, CandidateKind, Foundation, MAX_FOUNDATION_BYTES, TcpType, Transport};
 use crate::bounded::Text;
+use crate::octets::Octets;
 
 const FIELDS: usize = 5;
 const TEXT_FOUNDATION: u8 = 1 << 6;
@@ -53,12 +54,12 @@ impl Serialize for Candidate {
             Foundation::Number(number) => fields.serialize_element(number)?,
             Foundation::Text(text) => fields.serialize_element(text)?,
         }
-        fields.serialize_element(&self.priority.to_be_bytes())?;
+        fields.serialize_element(&Octets(self.priority.to_be_bytes()))?;
         match &self.address {
-            Address::V4(octets) => fields.serialize_element(octets)?,
-            Address::V6(octets) | Address::Mdns(octets) => fields.serialize_element(octets)?,
+            Address::V4(octets) => fields.serialize_element(&Octets(*octets))?,
+            Address::V6(octets) | Address::Mdns(octets) => fields.serialize_element(&Octets(*octets))?,
         }
-        fields.serialize_element(&self.port.to_be_bytes())?;
+        fields.serialize_element(&Octets(self.port.to_be_bytes()))?;
         fields.end()
     }
 }
@@ -92,20 +93,24 @@ impl<'de> Visitor<'de> for CandidateVisitor {
                 .filter(|foundation| matches!(foundation, Foundation::Text(_)))
                 .ok_or_else(|| de::Error::custom("bad foundation"))?
         };
-        let priority = u32::from_be_bytes(next(&mut fields)?);
+        let priority = u32::from_be_bytes(octets(&mut fields)?);
         let address = match flags & 3 {
-            0 => Address::V4(next(&mut fields)?),
-            1 => Address::V6(next(&mut fields)?),
-            2 => Address::Mdns(next(&mut fields)?),
+            0 => Address::V4(octets(&mut fields)?),
+            1 => Address::V6(octets(&mut fields)?),
+            2 => Address::Mdns(octets(&mut fields)?),
             _ => return Err(de::Error::custom("unknown address family")),
         };
-        let port = u16::from_be_bytes(next(&mut fields)?);
+        let port = u16::from_be_bytes(octets(&mut fields)?);
         let transport = TRANSPORTS[usize::from(flags >> 2 & 3)];
         let kind = KINDS[usize::from(flags >> 4 & 3)];
         Candidate { foundation, priority, transport, address, port, kind }
             .checked()
             .map_err(de::Error::custom)
     }
+}
+
+fn octets<'de, const N: usize, A: SeqAccess<'de>>(fields: &mut A) -> Result<[u8; N], A::Error> {
+    next::<Octets<N>, A>(fields).map(|octets| octets.0)
 }
 
 fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(fields: &mut A) -> Result<T, A::Error> {

@@ -1,8 +1,7 @@
 //! From text to the values of a data-only session.
 
-use base64ct::{Base64, Encoding};
-
 use super::SdpError;
+use crate::base64::{self, Form};
 use crate::candidate::Candidate;
 use crate::card::{IceText, MAX_MAX_MESSAGE_SIZE, MIN_MAX_MESSAGE_SIZE, SctpInit};
 use crate::limits::{MAX_CANDIDATES, MAX_SDP_BYTES};
@@ -223,12 +222,8 @@ fn read_fingerprint(parts: &Parts<'_>) -> Result<[u8; 32], SdpError> {
         }
         // "AB:CD:...": every third byte is a colon, the rest is hexadecimal.
         let shaped = hex.len() == 32 * 3 - 1 && hex.bytes().skip(2).step_by(3).all(|byte| byte == b':');
-        let digits: Vec<u8> = hex.bytes().filter(|&byte| byte != b':').collect();
-        let mut bytes = [0; 32];
-        let read = base16ct::mixed::decode(&digits, &mut bytes).is_ok_and(|read| read.len() == 32);
-        if !(shaped && read) {
-            return Err(SdpError::BadAttribute(NAME));
-        }
+        let digits = hex.bytes().filter(|&byte| byte != b':');
+        let bytes = base64::hex(digits).filter(|_| shaped).ok_or(SdpError::BadAttribute(NAME))?;
         if found.replace(bytes).is_some_and(|other| other != bytes) {
             return Err(SdpError::Duplicate(NAME));
         }
@@ -249,7 +244,7 @@ fn read_max_message_size(section: &Attributes<'_>) -> Result<u32, SdpError> {
 }
 
 fn read_sctp_init(value: &str) -> Option<SctpInit> {
-    let chunk = Base64::decode_vec(value).ok().filter(|chunk| !chunk.is_empty())?;
+    let chunk = base64::decode(Form::Standard, value).filter(|chunk| !chunk.is_empty())?;
     chunk.try_into().ok()
 }
 

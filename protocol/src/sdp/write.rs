@@ -2,9 +2,8 @@
 
 use std::fmt::Write;
 
-use base64ct::{Base64, Encoding};
-
 use super::read::{Description, Setup};
+use crate::base64::{self, Form};
 
 impl Description {
     /// Every value was checked when it was read, so none can hold a line break.
@@ -35,8 +34,12 @@ impl Description {
         if self.trickle {
             line(format_args!("a=ice-options:trickle"));
         }
-        let hex: Vec<String> = self.fingerprint.iter().map(|byte| format!("{byte:02X}")).collect();
-        line(format_args!("a=fingerprint:sha-256 {}", hex.join(":")));
+        let mut hex = String::new();
+        for byte in self.fingerprint {
+            let colon = if hex.is_empty() { "" } else { ":" };
+            let _ = write!(hex, "{colon}{byte:02X}");
+        }
+        line(format_args!("a=fingerprint:sha-256 {hex}"));
         let setup = match self.setup {
             Setup::ActPass => "actpass",
             Setup::Active => "active",
@@ -46,7 +49,7 @@ impl Description {
         line(format_args!("a=sctp-port:{}", self.sctp_port));
         line(format_args!("a=max-message-size:{}", self.max_message_size));
         if let Some(chunk) = &self.sctp_init {
-            line(format_args!("a=sctp-init:{}", Base64::encode_string(chunk)));
+            line(format_args!("a=sctp-init:{}", base64::encode(Form::Standard, chunk)));
         }
         for candidate in &self.candidates {
             line(format_args!("a={}", candidate.to_line()));

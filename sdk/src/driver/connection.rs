@@ -3,11 +3,10 @@
 //! Operations on the connection are carried out one after the other, because the browser's are asynchronous and
 //! depend on each other: a candidate added before the remote description is set would be refused.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use futures::StreamExt;
-use futures::channel::mpsc;
 use gloo::events::EventListener;
 use js_sys::{ArrayBuffer, Reflect, Uint8Array};
 use peerloom_protocol::action::{ConnectionId, Start};
@@ -43,13 +42,22 @@ enum Operation {
     AddCandidate(String),
 }
 
+/// What waits to be carried out on a connection.
+#[derive(Default)]
+struct Operations {
+    waiting: RefCell<VecDeque<Operation>>,
+    /// One is being carried out, and the next will follow.
+    busy: Cell<bool>,
+}
+
 /// See the [module](self). Dropping it closes the connection and reports nothing more.
 pub(crate) struct Connection {
     // Declared before what they listen to: fields drop in order, so no listener outlives it.
     _listeners: Vec<EventListener>,
     channels: Vec<RtcDataChannel>,
     pc: RtcPeerConnection,
-    operations: mpsc::UnboundedSender<Operation>,
+    report: Rc<dyn Fn(ConnectionEvent)>,
+    operations: Rc<Operations>,
     pub(crate) sent_bytes: Cell<u64>,
 }
 
@@ -70,7 +78,7 @@ impl Connection {
     ) -> Result<Self, Error> {
         let thrown = |error: JsValue| Error::thrown(&error);
         let pc = RtcPeerConnection::new_with_configuration(configuration).map_err(thrown)?;
-        let report = Rc::new(move |event| report(id, event));
+        let report: Rc<dyn Fn(ConnectionEvent)> = Rc::new(move |event| report(id, event));
         let mut listeners = connection_listeners(&pc, &report);
         let mut channels = vec![open_channel(&pc, control::LABEL, control::CHANNEL_ID, Delivery::Ordered)];
         for (index, spec) in hello.channels.iter().enumerate() {
@@ -80,16 +88,18 @@ impl Connection {
         for (index, channel) in channels.iter().enumerate() {
             channel_listeners(&mut listeners, channel, index as u16, &unopened, &report);
         }
-        let (operations, inbox) = mpsc::unbounded();
-        spawn_local(operate(pc.clone(), inbox, Rc::downgrade(&report)));
-        let connection = Self { _listeners: listeners, channels, pc, operations, sent_bytes: Cell::new(0) };
+        let operations = Rc::default();
+        let connection =
+            Self { _listeners: listeners, channels, pc, report, operations, sent_bytes: Cell::new(0) };
         connection.queue(Operation::Start(start));
         Ok(connection)
     }
 
     fn queue(&self, operation: Operation) {
-        // The other end lives as long as this one.
-        let _ = self.operations.unbounded_send(operation);
+        self.operations.waiting.borrow_mut().push_back(operation);
+        if !self.operations.busy.replace(true) {
+            spawn_local(operate(self.pc.clone(), self.operations.clone(), Rc::downgrade(&self.report)));
+        }
     }
 
     pub(crate) fn set_answer(&self, sdp: String) {
@@ -151,10 +161,7 @@ fn open_channel(pc: &RtcPeerConnection, label: &str, id: u16, delivery: Delivery
     channel
 }
 
-fn connection_listeners(
-    pc: &RtcPeerConnection,
-    report: &Rc<impl Fn(ConnectionEvent) + 'static>,
-) -> Vec<EventListener> {
+fn connection_listeners(pc: &RtcPeerConnection, report: &Rc<dyn Fn(ConnectionEvent)>) -> Vec<EventListener> {
     let (candidates, states, watched) = (report.clone(), report.clone(), pc.clone());
     vec![
         EventListener::new(pc, "icecandidate", move |event| {
@@ -180,7 +187,7 @@ fn channel_listeners(
     channel: &RtcDataChannel,
     id: u16,
     unopened: &Rc<Cell<usize>>,
-    report: &Rc<impl Fn(ConnectionEvent) + 'static>,
+    report: &Rc<dyn Fn(ConnectionEvent)>,
 ) {
     let (opened, closed, message, low) = (report.clone(), report.clone(), report.clone(), report.clone());
     let unopened = unopened.clone();
@@ -203,13 +210,10 @@ fn channel_listeners(
     ]);
 }
 
-/// Carries out operations until the connection is dropped.
-async fn operate<F: Fn(ConnectionEvent)>(
-    pc: RtcPeerConnection,
-    mut operations: mpsc::UnboundedReceiver<Operation>,
-    report: Weak<F>,
-) {
-    while let Some(operation) = operations.next().await {
+/// Carries out operations until none waits or the connection is dropped.
+async fn operate(pc: RtcPeerConnection, operations: Rc<Operations>, report: Weak<dyn Fn(ConnectionEvent)>) {
+    loop {
+        let Some(operation) = operations.waiting.borrow_mut().pop_front() else { break };
         let done = match operation {
             Operation::Start(start) => begin(&pc, start).await.map(Some),
             Operation::SetAnswer(sdp) => set_remote(&pc, RtcSdpType::Answer, &sdp).await.map(|()| None),
@@ -225,6 +229,7 @@ async fn operate<F: Fn(ConnectionEvent)>(
             Err(_) => report(ConnectionEvent::Lost),
         }
     }
+    operations.busy.set(false);
 }
 
 /// Makes and applies the local description.

@@ -10,7 +10,8 @@ const STOLEN_SHARE = 0.02;
 
 async function version(program, ...args) {
   const { status, output } = await attempt(program, args, { show: "never" });
-  return status === 0 ? output.trim().split("\n")[0] : undefined;
+  // Wrapper scripts of distributions may say something first.
+  return status === 0 ? output.trim().split("\n").at(-1).trim() : undefined;
 }
 
 /** What to tell with every figure. */

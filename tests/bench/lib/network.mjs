@@ -42,7 +42,7 @@ class Host {
       if (error === undefined) waiting?.done(value);
       else waiting?.failed(new Error(error));
     });
-    child.on("close", () => {
+    child.on("exit", () => {
       for (const { failed } of this.#waiting.values()) failed(new Error(`the host ${address} has ended`));
     });
   }
@@ -58,9 +58,9 @@ class Host {
 
   async end() {
     if (this.#process.exitCode !== null || !this.#process.connected) return;
-    const closed = once(this.#process, "close");
+    const ended = once(this.#process, "exit");
     this.#process.disconnect();
-    await closed;
+    await ended;
   }
 }
 
@@ -87,6 +87,8 @@ export async function createNetwork(names, { linkProgram, delayMs, log, urgent =
     for (const name of names) spawnSync("ip", ["netns", "delete", namespaceOf(name)], { stdio: "ignore" });
   };
   process.on("exit", clean);
+  // An exit by signal would not call it.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
   const close = async () => {
     await Promise.all(Object.values(hosts).map((host) => host.end()));
     clean();

@@ -2,6 +2,7 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { at } from "../../../scripts/lib/paths.mjs";
 import { Failure } from "../../../scripts/lib/run.mjs";
 
@@ -13,6 +14,10 @@ export async function createSite(contenders) {
   if (!existsSync(join(sdk, "index.js"))) throw new Failure("sdk/dist is missing: run `npm run build`");
   const folder = mkdtempSync(join(tmpdir(), "peerloom-bench-"));
   cpSync(sdk, join(folder, "sdk"), { recursive: true });
+  // As a good host would keep it. Chromium takes brotli over TLS alone, so on plain http it is gzip that is measured.
+  const wasm = join(folder, "sdk", "wasm", "peerloom_bg.wasm");
+  writeFileSync(`${wasm}.br`, brotliCompressSync(readFileSync(wasm)));
+  writeFileSync(`${wasm}.gz`, gzipSync(readFileSync(wasm), { level: 9 }));
   mkdirSync(join(folder, "bench"));
   const page = readFileSync(at("tests", "bench", "pages", "page.html"), "utf8");
   for (const name of contenders) {

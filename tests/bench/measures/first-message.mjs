@@ -23,7 +23,7 @@ const linkProgram = join(dirname(serverBinary), "bench-link");
 
 const VARIANTS = [
   { name: "Peerloom", page: "peerloom", loaded: true, most: ROUND_TRIPS },
-  { name: "Peerloom, WebAssembly not loaded", page: "peerloom", loaded: false },
+  { name: "Peerloom, WebAssembly not loaded yet", page: "peerloom", loaded: false },
   { name: "RTCPeerConnection by hand", page: "raw", loaded: true },
 ];
 

@@ -1,6 +1,6 @@
 // The browsers under test. Playwright drives Chromium; a stock Firefox it cannot drive, puppeteer-core can (WebDriver
 // BiDi), in the very same test.
-import { type ChildProcess, spawnSync } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { type BrowserServer, chromium } from "@playwright/test";
 import puppeteer, { type Browser as Firefox } from "puppeteer-core";
@@ -47,20 +47,7 @@ export function launchChromiumServer(): Promise<BrowserServer> {
 }
 
 /** Kills a browser with everything it started, as a crash or the system would: nothing can say goodbye. */
-export function killAll(root: ChildProcess): void {
-  const children = new Map<number, number[]>();
-  for (const line of spawnSync("ps", ["-eo", "pid=,ppid="], { encoding: "utf8" }).stdout.trim().split("\n")) {
-    const [pid, parent] = line.trim().split(/\s+/).map(Number) as [number, number];
-    children.set(parent, [...(children.get(parent) ?? []), pid]);
-  }
-  const kill = (pid: number): void => {
-    const below = children.get(pid) ?? [];
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch {
-      // It ended by itself meanwhile.
-    }
-    below.forEach(kill);
-  };
-  if (root.pid !== undefined) kill(root.pid);
+export function killAll(browser: ChildProcess): void {
+  // Both drivers start browsers as leaders of a process group of their own.
+  if (browser.pid !== undefined) process.kill(-browser.pid, "SIGKILL");
 }

@@ -1,0 +1,103 @@
+//! Generations above 0: plain trickled offers and answers, each attempt on a fresh connection.
+
+use super::{Link, Output, Phase};
+use crate::action::{Action, Start};
+use crate::envelope::Envelope;
+use crate::failure::LinkError;
+use crate::sdp::{self, SdpKind};
+use crate::timing;
+
+impl Link {
+    pub(super) fn offer(&mut self, now: u64, generation: u32, sdp: &str) {
+        let Ok(clean) = sdp::sanitize(SdpKind::Offer, sdp) else { return };
+        let ufrag = sdp::ufrag(&clean).unwrap_or_default().to_owned();
+        // A stranger's generation is a number like any other; far ahead of ours it can only be an attack on the counter.
+        if generation == 0 || generation < self.generation || generation - self.generation > 1_000 {
+            return;
+        }
+        if generation == self.generation {
+            match &self.phase {
+                Phase::Answering { offer_ufrag, .. } if *offer_ufrag == ufrag => {
+                    return self.send_description();
+                }
+                Phase::Offering { answered: false, .. } if self.polite => {}
+                Phase::Waiting | Phase::Failed => {}
+                _ => return,
+            }
+        }
+        if self.is_connected() {
+            self.outputs.push_back(Output::Down);
+        }
+        if matches!(self.phase, Phase::Connected | Phase::Failed) {
+            self.give_up_at = now + timing::CONNECT_MS;
+        }
+        self.begin(now, generation, Phase::Answering { offer_ufrag: ufrag, sdp: None }, timing::OFFER_MS);
+        self.outputs.push_back(Output::Open(Start::Answer { offer: clean }));
+    }
+
+    pub(super) fn answer(&mut self, generation: u32, sdp: &str) {
+        let Phase::Offering { answered: answered @ false, .. } = &mut self.phase else { return };
+        let Some(connection) = self.connection else { return };
+        if generation != self.generation {
+            return;
+        }
+        let Ok(clean) = sdp::sanitize(SdpKind::Answer, sdp) else { return };
+        *answered = true;
+        self.outputs.push_back(Output::Do(Action::SetAnswer(connection, clean)));
+        self.flush_early();
+    }
+
+    /// Closes what there was and enters a new generation.
+    fn begin(&mut self, now: u64, generation: u32, phase: Phase, lasts_ms: u64) {
+        self.close();
+        self.generation = generation;
+        self.phase = phase;
+        self.sent.clear();
+        self.early.retain(|(g, _)| *g >= generation);
+        self.taken = 0;
+        self.deadline = Some((now + lasts_ms).min(self.give_up_at));
+        self.resends = 0;
+        self.resend_at = Some(now + timing::RESEND_MS);
+    }
+
+    pub(super) fn start_offer(&mut self, now: u64) {
+        if now >= self.give_up_at {
+            self.send(Envelope::GaveUp);
+            return self.fail(LinkError::NoPath);
+        }
+        let generation = self.generation.saturating_add(1);
+        self.begin(now, generation, Phase::Offering { sdp: None, answered: false }, timing::OFFER_MS);
+        self.outputs.push_back(Output::Open(Start::Offer { role_hint: false }));
+    }
+
+    /// This attempt is over; the next begins after a pause that grows, longer for the polite side so that both rarely
+    /// offer at once.
+    pub(super) fn attempt_failed(&mut self, now: u64) {
+        if matches!(self.phase, Phase::Failed) {
+            return;
+        }
+        self.close();
+        self.phase = Phase::Waiting;
+        let pause = if self.polite { timing::POLITE_WAIT_MS } else { timing::RETRY_MS };
+        self.deadline = Some(now + (pause << self.generation.min(4)));
+        self.resend_at = None;
+    }
+
+    pub(super) fn fail(&mut self, error: LinkError) {
+        if !self.has_failed() {
+            self.close();
+            self.phase = Phase::Failed;
+            self.deadline = None;
+            self.resend_at = None;
+            self.outputs.push_back(Output::Failed(error));
+        }
+    }
+
+    fn close(&mut self) {
+        // A connection not opened yet needs no closing: drop the request instead.
+        self.outputs.retain(|output| !matches!(output, Output::Open(_)));
+        if let Some(connection) = self.connection.take() {
+            self.outputs.push_back(Output::Do(Action::CloseConnection(connection)));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Warm connections and their cards: those a joiner brings, and those a resident keeps deposited.
+
+use super::Room;
+use crate::action::{Action, ConnectionId, Start};
+use crate::candidate::Candidate;
+use crate::members::Member;
+use crate::signal::{ClientMessage, Join};
+use crate::timing;
+
+/// How many warm connections a joiner brings, and a resident keeps: two newcomers at once are served without waiting.
+const WARM_CONNECTIONS: usize = 2;
+
+impl Room {
+    /// Makes warm connections for the join, unless every peer we know is connected anyway.
+    pub(super) fn warm_up(&mut self, now: u64) {
+        let all_connected = !self.members.is_empty() && self.members.values().all(Member::is_connected);
+        if !all_connected {
+            while self.joining.len() < WARM_CONNECTIONS {
+                let id = self.open(Start::Offer { role_hint: true });
+                self.joining.add(id);
+            }
+        }
+        self.server.starting(now);
+        self.warm_until = Some(now + timing::WARM_UP_MS);
+        self.cards_changed(now);
+    }
+
+    /// Goes on with the join when its cards are ready, and deposits a resident's.
+    pub(super) fn cards_changed(&mut self, now: u64) {
+        if self.warm_until.is_some() && self.joining.is_ready() {
+            self.join(now);
+        }
+        if self.server.is_up() {
+            let cards = self.resident.give(false);
+            if !cards.is_empty() {
+                let cards = cards.try_into().unwrap_or_default();
+                self.server.send(&ClientMessage::Deposit { replace: false, cards });
+            }
+        }
+    }
+
+    pub(super) fn join(&mut self, now: u64) {
+        self.warm_until = None;
+        let cards = self.joining.give(true);
+        self.join_tags = cards.iter().map(|card| card.tag).collect();
+        let hello = self.config.hello.encode().try_into();
+        let join = Join {
+            room: self.config.room.as_str().try_into().unwrap_or_default(),
+            // Hello's own limits keep it below this one.
+            hello: hello.unwrap_or_default(),
+            resume: self.server.resume(),
+            cards: cards.into_iter().map(|card| card.card).collect::<Vec<_>>().try_into().unwrap_or_default(),
+            token: None,
+        };
+        self.server.join(now, join);
+    }
+
+    pub(super) fn open(&mut self, start: Start) -> ConnectionId {
+        let id = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        self.actions.push_back(Action::OpenConnection(id, start));
+        id
+    }
+
+    pub(super) fn fill_cards(&mut self, now: u64) {
+        while self.server.is_up() && self.resident.len() < WARM_CONNECTIONS {
+            let id = self.open(Start::Offer { role_hint: false });
+            self.resident.add(id);
+            self.renew_cards_at.get_or_insert(now + timing::CARD_AGE_MS);
+        }
+    }
+
+    pub(super) fn drop_cards(&mut self) {
+        let old: Vec<_> = self.joining.drain().chain(self.resident.drain()).collect();
+        self.actions.extend(old.into_iter().map(Action::CloseConnection));
+        self.renew_cards_at = None;
+    }
+
+    pub(super) fn local_description(&mut self, now: u64, id: ConnectionId, sdp: &str) {
+        let pool = [&mut self.joining, &mut self.resident].into_iter().find(|pool| pool.holds(id));
+        match pool {
+            Some(pool) => {
+                if !pool.local_description(id, sdp) {
+                    pool.remove(id);
+                    self.actions.push_back(Action::CloseConnection(id));
+                }
+                self.cards_changed(now);
+            }
+            None => self.with_link(id, |link| link.local_description(now, sdp)),
+        }
+    }
+
+    pub(super) fn local_candidate(&mut self, now: u64, id: ConnectionId, line: &str) {
+        // What our own browser finds and we cannot carry (TCP or a name of another form) is left out.
+        let Ok(candidate) = Candidate::parse(line) else { return };
+        self.joining.candidate(id, candidate.clone());
+        self.resident.candidate(id, candidate.clone());
+        self.cards_changed(now);
+        self.with_link(id, |link| link.local_candidate(candidate));
+    }
+
+    pub(super) fn connection_lost(&mut self, now: u64, id: ConnectionId) {
+        self.joining.remove(id);
+        self.resident.remove(id);
+        self.actions.push_back(Action::CloseConnection(id));
+        self.with_link(id, |link| link.connection_lost(now));
+        self.cards_changed(now);
+    }
+}
