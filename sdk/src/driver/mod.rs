@@ -33,6 +33,7 @@ use connection::{Connection, ConnectionEvent, Report};
 pub(crate) use payload::Payload;
 use peers::Peers;
 pub(crate) use sends::SendOutcome;
+use sends::Sends;
 use socket::{Socket, SocketEvent};
 pub use stats::{Path, PeerStats, Traffic};
 
@@ -90,6 +91,7 @@ pub(crate) struct Driver {
     socket: RefCell<Option<Socket>>,
     connections: RefCell<SortedMap<ConnectionId, Connection>>,
     peers: RefCell<Peers>,
+    sends: RefCell<Sends>,
     traffic: RefCell<Traffic>,
     timer: RefCell<Timer>,
     inputs: RefCell<VecDeque<Input>>,
@@ -108,6 +110,7 @@ impl Driver {
         let seed = (js_sys::Math::random() * 9e15) as u64;
         let room = Room::new(settings.config.clone(), seed)?;
         let peers = Peers::new(&settings.config.hello);
+        let sends = Sends::new(settings.config.hello.channels.len());
         let driver = Rc::new_cyclic(|me| Self {
             settings,
             sink,
@@ -115,6 +118,7 @@ impl Driver {
             socket: RefCell::default(),
             connections: RefCell::default(),
             peers: RefCell::new(peers),
+            sends: RefCell::new(sends),
             traffic: RefCell::default(),
             timer: RefCell::default(),
             inputs: RefCell::default(),
@@ -229,6 +233,7 @@ impl Driver {
             }
             _ => {}
         }
+        self.wake_senders();
         self.sink.event(event);
         if let Event::PeerConnected(id, _) = event {
             let early = self.peers.borrow_mut().take_early(*id);
@@ -328,6 +333,7 @@ impl Driver {
     fn flush(&self) {
         self.flush_scheduled.set(false);
         let lost = self.peers.borrow_mut().pump(now_ms(), &self.connections.borrow());
+        self.wake_senders();
         for id in lost {
             self.feed(Input::ConnectionLost(id));
         }

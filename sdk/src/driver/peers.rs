@@ -12,7 +12,6 @@ use peerloom_protocol::sorted_map::SortedMap;
 
 use super::connection::Connection;
 use super::payload::Payload;
-use super::sends::Sends;
 use super::{ChannelIndex, clock};
 
 /// Messages that came in before the application was told of the connection.
@@ -40,7 +39,6 @@ pub(super) struct Peers {
     pub(super) peers: SortedMap<PeerId, PeerData>,
     /// The newest broadcast value of each `latest` channel, for peers that come later.
     pub(super) latest: Vec<Option<Payload>>,
-    pub(super) sends: Sends,
     frame: Vec<u8>,
     pub(super) is_closed: bool,
 }
@@ -50,7 +48,6 @@ impl Peers {
         let deliveries: Vec<_> = hello.channels.iter().map(|spec| spec.delivery).collect();
         Self {
             latest: deliveries.iter().map(|_| None).collect(),
-            sends: Sends::new(deliveries.len()),
             deliveries,
             peers: SortedMap::default(),
             frame: Vec::with_capacity(limits::MAX_FRAME_BYTES),
@@ -97,18 +94,15 @@ impl Peers {
             peer.failed = true;
             peer.channels.iter_mut().zip(&self.deliveries).for_each(|(c, d)| c.outbox = Outbox::new(*d));
         }
-        self.wake();
     }
 
     pub(super) fn left(&mut self, id: PeerId) {
         self.peers.remove(&id);
-        self.wake();
     }
 
     pub(super) fn closed(&mut self) {
         self.is_closed = true;
         self.peers.clear();
-        self.wake();
     }
 
     pub(super) fn connection_of(&self, id: PeerId) -> Option<ConnectionId> {
@@ -207,7 +201,6 @@ impl Peers {
                 }
             }
         }
-        self.wake();
         lost
     }
 

@@ -46,6 +46,7 @@ impl Sends {
 }
 
 impl Peers {
+    /// Puts a message into the outboxes it is for.
     fn push(&mut self, channel: ChannelIndex, payload: &Payload, to: Option<PeerId>) -> Result<(), Error> {
         if self.is_closed {
             return Err(Error::Closed);
@@ -62,17 +63,19 @@ impl Peers {
         }
         Ok(())
     }
+}
 
+impl Sends {
     /// Queues what waited, as far as there is room now.
-    pub(super) fn wake(&mut self) {
-        for channel in 0..self.deliveries.len() {
-            while let Some(first) = self.sends.waiting[channel].front() {
-                let gone = self.is_closed || first.to.is_some_and(|id| !self.reachable(id));
-                if !gone && !self.has_room(channel, first.to) {
+    fn wake(&mut self, peers: &mut Peers) {
+        for (channel, waiting) in self.waiting.iter_mut().enumerate() {
+            while let Some(first) = waiting.front() {
+                let gone = peers.is_closed || first.to.is_some_and(|id| !peers.reachable(id));
+                if !gone && !peers.has_room(channel, first.to) {
                     break;
                 }
-                let Some(send) = self.sends.waiting[channel].pop_front() else { break };
-                let result = self.push(channel, &send.payload, send.to);
+                let Some(send) = waiting.pop_front() else { break };
+                let result = peers.push(channel, &send.payload, send.to);
                 // Whoever dropped the receiver no longer wants to know.
                 let _ = send.done.send(result);
             }
@@ -95,8 +98,8 @@ impl Driver {
             let (len, max) = (payload.len(), limits::MAX_MESSAGE_BYTES);
             return Err(Error::Send(SendError::MessageTooLarge { len, max }));
         }
-        let peers = &mut *self.peers.borrow_mut();
-        let free = peers.sends.waiting[channel].is_empty() && peers.has_room(channel, to);
+        let (peers, sends) = (&mut *self.peers.borrow_mut(), &mut *self.sends.borrow_mut());
+        let free = sends.waiting[channel].is_empty() && peers.has_room(channel, to);
         if free || peers.is_closed {
             peers.push(channel, &payload, to)?;
             self.schedule_flush();
@@ -106,16 +109,20 @@ impl Driver {
             return Err(Error::PeerGone);
         }
         let (done, queued) = oneshot::channel();
-        let ticket = peers.sends.tickets;
-        peers.sends.tickets = ticket.wrapping_add(1);
-        peers.sends.waiting[channel].push_back(WaitingSend { ticket, payload, to, done });
+        let ticket = sends.tickets;
+        sends.tickets = ticket.wrapping_add(1);
+        sends.waiting[channel].push_back(WaitingSend { ticket, payload, to, done });
         Ok(SendOutcome::Waiting(ticket, queued))
     }
 
     /// Takes a waiting send back. It is then not sent at all; a send already queued goes out.
     pub(crate) fn cancel(&self, channel: ChannelIndex, ticket: Ticket) {
-        let peers = &mut *self.peers.borrow_mut();
-        peers.sends.waiting[channel].retain(|send| send.ticket != ticket);
-        peers.wake();
+        self.sends.borrow_mut().waiting[channel].retain(|send| send.ticket != ticket);
+        self.wake_senders();
+    }
+
+    /// After anything that may have made room.
+    pub(super) fn wake_senders(&self) {
+        self.sends.borrow_mut().wake(&mut self.peers.borrow_mut());
     }
 }
