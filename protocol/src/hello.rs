@@ -58,6 +58,9 @@ pub enum ProtocolError {
     /// More channels than a protocol may have.
     #[error("{0} channels declared, at most {max} allowed", max = limits::MAX_CHANNELS)]
     TooManyChannels(usize),
+    /// The delivery is none of the four, or its lifetime is not 1 to 65,535 ms.
+    #[error("channel \"{0}\": delivery is ordered, unordered, latest, or a lifetime of 1 to 65535 ms")]
+    BadDelivery(String),
     /// The metadata is too long.
     #[error("metadata of {0} bytes as JSON, at most {max} allowed", max = limits::MAX_METADATA_BYTES)]
     MetadataTooLong(usize),
@@ -76,7 +79,7 @@ impl ProtocolError {
     /// The stable name of this error.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::BadLabel(_) | Self::TooManyChannels(_) => "bad-protocol",
+            Self::BadLabel(_) | Self::TooManyChannels(_) | Self::BadDelivery(_) => "bad-protocol",
             Self::MetadataTooLong(_) => "metadata-too-long",
             Self::MissingChannel(_) | Self::ChannelDiffers(_) | Self::BadHello(_) => "protocol-mismatch",
         }

@@ -149,7 +149,11 @@ impl Room {
                     }
                     self.notify(Event::Signaling(state));
                 }
-                ServerEvent::Rejoin => self.warm_up(now),
+                ServerEvent::Rejoin => {
+                    // Cards of a join that came to nothing may be in others' hands: new ones for the next.
+                    self.drop_cards();
+                    self.warm_up(now);
+                }
                 ServerEvent::Failed(error) => return self.close(Some(error)),
             }
         }

@@ -197,3 +197,26 @@ fn old_cards_are_renewed() {
     world.run_for(2_000);
     assert!(world.connected(a, b));
 }
+
+#[test]
+fn a_join_that_is_tried_again_brings_fresh_cards() {
+    let mut world = World::new(8, Faults::default());
+    world.kill_server();
+    let b = world.join("demo");
+    world.run_for(300);
+    world.start_server();
+    let a = world.join("demo");
+    world.run_for(5_000);
+    assert!(world.connected(a, b));
+    // Whoever came second was connected by cards, in the time of one round trip and the model's handshakes.
+    let times = [a, b].map(|peer| {
+        let at = |wanted: fn(&Event) -> bool| {
+            world.events(peer).iter().find(|(_, event)| wanted(event)).unwrap().0
+        };
+        at(|event| matches!(event, Event::PeerConnected(..)))
+            - at(|event| matches!(event, Event::PeerJoined { .. }))
+    });
+    assert!(times.iter().all(|ms| *ms < 150), "{times:?}");
+    // Nothing is left of the join that failed: one link, and two warm connections for newcomers.
+    assert_eq!([world.live_connections(a), world.live_connections(b)], [3, 3]);
+}

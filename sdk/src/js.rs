@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use js_sys::{Array, Function, JsString, Object, Reflect, Uint8Array, Uint32Array};
 use peerloom_protocol::action::{Event, SignalingState};
-use peerloom_protocol::hello::{Delivery, Hello};
+use peerloom_protocol::hello::{Delivery, Hello, ProtocolError};
 use peerloom_protocol::id::PeerId;
 use peerloom_protocol::room::Config;
 use wasm_bindgen::prelude::*;
@@ -109,12 +109,7 @@ fn read_channel(entry: &JsValue) -> Result<(String, Delivery, String), Error> {
         (Some("unordered"), _) => Delivery::Unordered,
         (Some("latest"), _) => Delivery::Latest,
         (_, Some(ms)) => Delivery::Lifetime(ms as u16),
-        _ => {
-            let detail = format!(
-                "channel \"{label}\": delivery is ordered, unordered, latest, or lifetimeMs from 1 to 65535"
-            );
-            return Err(Error::Codec(detail));
-        }
+        _ => return Err(ProtocolError::BadDelivery(label).into()),
     };
     Ok((label, delivery, text(2)))
 }

@@ -1,5 +1,6 @@
 import { PeerloomError } from "./errors.js";
 import { callSafely, Listeners, type Unsubscribe } from "./events.js";
+import { writeJson } from "./json.js";
 import type { Peer } from "./peer.js";
 import type { ChannelDefinition } from "./protocol.js";
 import type { StandardResult } from "./schema.js";
@@ -131,14 +132,7 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
       // The core reads a large array while it is being sent; the caller may reuse its own at once.
       return data.length > 16 * 1024 ? data.slice() : data;
     }
-    let text: string | undefined;
-    try {
-      text = JSON.stringify(data);
-    } catch (cause) {
-      throw new PeerloomError("invalid-message", "the message cannot be written as JSON", { cause });
-    }
-    if (text === undefined)
-      throw new PeerloomError("invalid-message", "the message cannot be written as JSON");
+    const text = writeJson(data);
     return text.length > LONG_TEXT ? encoder.encode(text) : text;
   }
 

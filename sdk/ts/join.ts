@@ -1,4 +1,5 @@
 import { PeerloomError } from "./errors.js";
+import { writeJson } from "./json.js";
 import { load } from "./load.js";
 import type { Protocol } from "./protocol.js";
 import { type Room, RoomBase } from "./room.js";
@@ -34,7 +35,7 @@ export async function join<P extends Protocol = Record<never, never>>(
 ): Promise<Room<P>> {
   const { room: name, protocol = {} as P, metadata, iceServers = [], timeoutMs = 10_000, signal } = options;
   signal?.throwIfAborted();
-  const metadataText = metadata === undefined ? "" : JSON.stringify(metadata);
+  const metadataText = metadata === undefined ? "" : writeJson(metadata);
   const room = new RoomBase<P>(name, protocol, metadata);
   const channels = Object.entries(protocol).map(([label, { delivery, codec }]) => [
     label,

@@ -209,6 +209,8 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         break;
       }
       case "suspended":
+        // Broken before its path was known: nobody was told that it was connected.
+        if (peer.state !== "connected") break;
         peer.update(peer.state, "connecting");
         this.#listeners.peer.emit({ peer, state: "suspended" });
         break;

@@ -120,6 +120,11 @@ impl Connection {
         (channel.ready_state() == RtcDataChannelState::Open).then(|| channel.buffered_amount() as usize)
     }
 
+    /// Whether the connection was closed from outside, which no event tells.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.pc.connection_state() == RtcPeerConnectionState::Closed
+    }
+
     /// Hands a frame to the browser. False when it refuses; the connection is then as good as lost.
     pub(crate) fn send(&self, channel: u16, frame: &[u8]) -> bool {
         let sent =

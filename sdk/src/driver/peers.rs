@@ -187,6 +187,10 @@ impl Peers {
             else {
                 continue;
             };
+            if connection.is_closed() {
+                lost.push(id);
+                continue;
+            }
             for (index, channel) in peer.channels.iter_mut().enumerate() {
                 let wire_id = index as u16 + 1;
                 while !channel.outbox.is_empty() {
