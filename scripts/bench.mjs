@@ -41,6 +41,9 @@ function options() {
   return { ...values, runs };
 }
 
+// What is cleaned up as this process exits would stay behind after a signal.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
+
 await main(async () => {
   const { only, runs, json, urgent, "packet-log": log, "no-build": noBuild } = options();
   if (!noBuild) await buildAll();
@@ -61,17 +64,19 @@ await main(async () => {
     await quiet.wait(1_000);
     figures.push(...(await measure.run({ runs: runs ?? measure.defaultRuns, say, quiet, log, urgent })));
   }
-  printTable(figures);
+  if (figures.length > 0) printTable(figures);
   const { processor, cores, memoryGiB, system, ...rest } = machine;
   console.log(`${processor}, ${cores} cores, ${memoryGiB} GiB, ${system}`);
   console.log([rest.chromium, rest.firefox, `Node ${rest.node}`].filter(Boolean).join(", "));
   for (const line of skipped) console.log(line);
   const others = quiet.report();
-  const use = `others used ${others.busyCores} cores, the hypervisor took ${(others.stolenShare * 100).toFixed(1)} %`;
-  const busy = urgent
-    ? "busy machine, measured with real-time priority"
-    : "NOT TO BE TRUSTED, the machine was busy";
-  console.log(`${others.trusted ? "quiet machine" : busy}: ${use}`);
+  if (others !== undefined) {
+    const use = `others used ${others.busyCores} cores, the hypervisor took ${(others.stolenShare * 100).toFixed(1)} %`;
+    const busy = urgent
+      ? "busy machine, measured with real-time priority"
+      : "NOT TO BE TRUSTED, the machine was busy";
+    console.log(`${others.trusted ? "quiet machine" : busy}: ${use}`);
+  }
   if (json) {
     const report = { time: new Date().toISOString(), machine, others, urgent, skipped, figures };
     writeFileSync(json, `${JSON.stringify(report, undefined, 2)}\n`);

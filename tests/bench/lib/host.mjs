@@ -80,11 +80,12 @@ const work = {
 };
 
 process.on("message", async ({ id, name, options }) => {
+  // The parent may be gone before the work is done.
+  const answer = (message) => process.connected && process.send({ id, ...message });
   try {
-    const value = await work[name](options);
-    process.send({ id, value });
+    answer({ value: await work[name](options) });
   } catch (error) {
-    process.send({ id, error: String(error?.stack ?? error) });
+    answer({ error: String(error?.stack ?? error) });
   }
 });
 process.on("disconnect", async () => {

@@ -63,11 +63,12 @@ export class Quiet {
     });
   }
 
-  /** Medians, and whether to trust a run made under them. */
+  /** Medians, and whether to trust a run made under them; undefined where nothing could be watched. */
   report() {
+    if (this.#samples.length === 0) return undefined;
     const middle = (key) => {
       const sorted = this.#samples.map((sample) => sample[key]).sort((a, b) => a - b);
-      return sorted[Math.floor(sorted.length / 2)] ?? 0;
+      return sorted[Math.floor(sorted.length / 2)];
     };
     const busyCores = Number(middle("busyCores").toFixed(2));
     const stolenShare = Number(middle("stolen").toFixed(3));

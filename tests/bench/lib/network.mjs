@@ -87,8 +87,6 @@ export async function createNetwork(names, { linkProgram, delayMs, log, urgent =
     for (const name of names) spawnSync("ip", ["netns", "delete", namespaceOf(name)], { stdio: "ignore" });
   };
   process.on("exit", clean);
-  // An exit by signal would not call it.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
   const close = async () => {
     await Promise.all(Object.values(hosts).map((host) => host.end()));
     clean();

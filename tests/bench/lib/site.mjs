@@ -13,6 +13,8 @@ export async function createSite(contenders) {
   const sdk = at("sdk", "dist");
   if (!existsSync(join(sdk, "index.js"))) throw new Failure("sdk/dist is missing: run `npm run build`");
   const folder = mkdtempSync(join(tmpdir(), "peerloom-bench-"));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  process.on("exit", remove);
   cpSync(sdk, join(folder, "sdk"), { recursive: true });
   // As a good host would keep it. Chromium takes brotli over TLS alone, so on plain http it is gzip that is measured.
   const wasm = join(folder, "sdk", "wasm", "peerloom_bg.wasm");
@@ -27,5 +29,5 @@ export async function createSite(contenders) {
     writeFileSync(join(folder, "bench", `${name}.js`), code.replaceAll('"peerloom"', '"/sdk/index.js"'));
     writeFileSync(join(folder, "bench", `${name}.html`), page.replace("CONTENDER", name));
   }
-  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+  return { folder, remove };
 }
