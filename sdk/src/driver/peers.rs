@@ -209,7 +209,12 @@ impl Peers {
     }
 
     /// Whether a message for this channel may be queued now: every outbox it goes to is under the high-water mark.
-    pub(super) fn has_room(&self, channel: ChannelIndex, to: Option<PeerId>) -> bool {
+    pub(super) fn has_room(&mut self, channel: ChannelIndex, to: Option<PeerId>) -> bool {
+        if matches!(self.deliveries[channel], Delivery::Lifetime(_)) {
+            // Nothing else drops what is too old while a peer is not connected.
+            let now = clock::now_ms();
+            self.peers.values_mut().for_each(|peer| peer.channels[channel].outbox.drop_expired(now));
+        }
         let full = |peer: &PeerData| peer.channels[channel].outbox.is_over_high_water();
         match to {
             Some(id) => !self.peers.get(&id).is_some_and(full),
