@@ -166,11 +166,7 @@ impl Link {
                     None => self.attempt_failed(now),
                 }
             }
-            Phase::Offering { sdp: slot, .. } => {
-                *slot = Some(sdp.to_owned());
-                self.send_description();
-            }
-            Phase::Answering { sdp: slot, .. } => {
+            Phase::Offering { sdp: slot, .. } | Phase::Answering { sdp: slot, .. } => {
                 *slot = Some(sdp.to_owned());
                 self.send_description();
             }
@@ -305,10 +301,10 @@ impl Link {
     fn flush_early(&mut self) {
         let Some(connection) = self.connection else { return };
         let generation = self.generation;
-        let (now_due, later) =
+        let (due, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.early).into_iter().partition(|(g, _)| *g == generation);
         self.early = later;
-        for (_, candidate) in Vec::from_iter::<Vec<(u32, Candidate)>>(now_due) {
+        for (_, candidate) in due {
             if self.taken < limits::MAX_CANDIDATES {
                 self.taken += 1;
                 self.outputs.push_back(Output::Do(Action::AddCandidate(connection, candidate.to_line())));

@@ -40,12 +40,11 @@ impl Member {
         warm: Option<Warm>,
         ours: &Hello,
     ) -> (Self, Vec<Action>) {
-        let hello =
-            Hello::decode(&listed.hello).and_then(|theirs| ours.check_against(&theirs).map(|()| theirs));
-        let metadata = Hello::decode(&listed.hello).map(|h| h.metadata.to_string()).unwrap_or_default();
+        let hello = Hello::decode(&listed.hello);
+        let metadata = hello.as_ref().map(|theirs| theirs.metadata.to_string()).unwrap_or_default();
         let mut member = Self { epoch: listed.epoch, metadata, link: None, listing: Listing::Listed };
-        match hello {
-            Ok(_) => {
+        match hello.and_then(|theirs| ours.check_against(&theirs)) {
+            Ok(()) => {
                 // A card that cannot be read is as good as none: the plain way follows.
                 let theirs = listed.card.and_then(|card| Card::decode(&card).ok());
                 member.link = Some(Link::meet(now, polite, warm, theirs));

@@ -166,8 +166,7 @@ impl Room {
             self.join(now);
         }
         if self.renew_cards_at.is_some_and(|at| at <= now) {
-            let old: Vec<_> = self.resident.drain().collect();
-            self.actions.extend(old.into_iter().map(Action::CloseConnection));
+            close_all(&mut self.actions, self.resident.drain());
             self.renew_cards_at = None;
             self.server.send(&ClientMessage::Deposit { replace: true, cards: Default::default() });
             self.fill_cards(now);
@@ -204,8 +203,7 @@ impl Room {
             return;
         }
         self.drop_cards();
-        let connections: Vec<_> = self.members.values().filter_map(Member::connection).collect();
-        self.actions.extend(connections.into_iter().map(Action::CloseConnection));
+        close_all(&mut self.actions, self.members.values().filter_map(Member::connection));
         self.members.clear();
         self.actions.push_back(Action::CloseSocket);
         self.notify(Event::Signaling(SignalingState::Closed));
@@ -215,4 +213,8 @@ impl Room {
     fn notify(&mut self, event: Event) {
         self.actions.push_back(Action::Notify(event));
     }
+}
+
+fn close_all(actions: &mut VecDeque<Action>, connections: impl IntoIterator<Item = ConnectionId>) {
+    actions.extend(connections.into_iter().map(Action::CloseConnection));
 }

@@ -129,8 +129,7 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
       if (!(data instanceof Uint8Array)) {
         throw new PeerloomError("invalid-message", `channel "${this.label}" carries Uint8Array`);
       }
-      // The core reads a large array while it is being sent; the caller may reuse its own at once.
-      return data.length > 16 * 1024 ? data.slice() : data;
+      return data;
     }
     const text = writeJson(data);
     return text.length > LONG_TEXT ? encoder.encode(text) : text;
@@ -164,10 +163,7 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
       if (result instanceof Promise) this.#validateLater(from, value, Promise.resolve(), result);
       else this.#judge(from, result);
     } catch (cause) {
-      this.#refuse(
-        from,
-        new PeerloomError("invalid-message", "the schema could not check the message", { cause }),
-      );
+      this.#refuseUnchecked(from, cause);
     }
   }
 
@@ -183,16 +179,20 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
         const result = started ?? this.#definition.schema?.["~standard"].validate(value);
         if (result !== undefined) this.#judge(from, await result);
       } catch (cause) {
-        this.#refuse(
-          from,
-          new PeerloomError("invalid-message", "the schema could not check the message", { cause }),
-        );
+        this.#refuseUnchecked(from, cause);
       }
     });
     this.#validating = checking;
     void checking.then(() => {
       if (this.#validating === checking) this.#validating = undefined;
     });
+  }
+
+  #refuseUnchecked(from: Peer, cause: unknown): void {
+    this.#refuse(
+      from,
+      new PeerloomError("invalid-message", "the schema could not check the message", { cause }),
+    );
   }
 
   #judge(from: Peer, result: StandardResult<T>): void {

@@ -1,6 +1,6 @@
 //! Warm connections and their cards: those a joiner brings, and those a resident keeps deposited.
 
-use super::Room;
+use super::{Room, close_all};
 use crate::action::{Action, ConnectionId, Start};
 use crate::candidate::Candidate;
 use crate::members::Member;
@@ -71,8 +71,8 @@ impl Room {
     }
 
     pub(super) fn drop_cards(&mut self) {
-        let old: Vec<_> = self.joining.drain().chain(self.resident.drain()).collect();
-        self.actions.extend(old.into_iter().map(Action::CloseConnection));
+        let old = self.joining.drain().chain(self.resident.drain());
+        close_all(&mut self.actions, old);
         self.renew_cards_at = None;
     }
 

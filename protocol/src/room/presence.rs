@@ -1,6 +1,6 @@
 //! Who is here: what the server and the peers themselves say of it, and the link to each.
 
-use super::Room;
+use super::{Room, close_all};
 use crate::action::{Action, ConnectionId, Event, SignalingState};
 use crate::control::Control;
 use crate::id::PeerId;
@@ -25,10 +25,7 @@ impl Room {
                 for member in welcome.members {
                     self.meet(now, true, member);
                 }
-                let unused: Vec<_> = self.joining.drain().collect();
-                for id in unused {
-                    self.actions.push_back(Action::CloseConnection(id));
-                }
+                close_all(&mut self.actions, self.joining.drain());
                 self.fill_cards(now);
             }
             ServerMessage::Joined(member) => {
@@ -63,11 +60,11 @@ impl Room {
         let known = self.members.get(&listed.id);
         if !polite && known.is_some_and(|member| member.epoch == listed.epoch && !member.is_unlisted()) {
             // Told twice.
-            return self.actions.extend(warm.map(|warm| Action::CloseConnection(warm.connection)));
+            return close_all(&mut self.actions, warm.map(|warm| warm.connection));
         }
         if known.is_some_and(Member::is_connected) {
             // Both ends came back to the server while their connection lived.
-            self.actions.extend(warm.map(|warm| Action::CloseConnection(warm.connection)));
+            close_all(&mut self.actions, warm.map(|warm| warm.connection));
             if let Some(member) = self.members.get_mut(&listed.id) {
                 member.met_again(listed.epoch, polite);
             }
@@ -76,7 +73,7 @@ impl Room {
         let warm = warm.or_else(|| if polite { None } else { self.resident.take_unused() });
         let old = self.members.remove(&listed.id);
         let first = old.is_none();
-        self.actions.extend(old.and_then(|m| m.connection()).map(Action::CloseConnection));
+        close_all(&mut self.actions, old.and_then(|member| member.connection()));
         let id = listed.id;
         let (member, event) = Member::meet(now, polite, listed, warm, &self.config.hello);
         if first {
@@ -97,7 +94,7 @@ impl Room {
 
     pub(super) fn remove(&mut self, id: PeerId, reason: LeaveReason) {
         if let Some(member) = self.members.remove(&id) {
-            self.actions.extend(member.connection().map(Action::CloseConnection));
+            close_all(&mut self.actions, member.connection());
             self.notify(Event::PeerLeft(id, reason));
         }
     }

@@ -30,8 +30,6 @@ pub(crate) enum ConnectionEvent {
     ChannelsOpen,
     Lost,
     Message(u16, Uint8Array),
-    /// Something other than bytes came in.
-    NotBytes,
     /// A channel has room again.
     BufferLow,
 }
@@ -208,7 +206,8 @@ fn channel_listeners(
             let data = event.dyn_ref::<MessageEvent>().map(MessageEvent::data).unwrap_or_default();
             message(match data.dyn_ref::<ArrayBuffer>() {
                 Some(buffer) => ConnectionEvent::Message(id, Uint8Array::new(buffer)),
-                None => ConnectionEvent::NotBytes,
+                // Text, which no peer of this protocol sends.
+                None => ConnectionEvent::Lost,
             });
         }),
         EventListener::new(channel, "bufferedamountlow", move |_| low(ConnectionEvent::BufferLow)),

@@ -285,7 +285,6 @@ impl Driver {
             ConnectionEvent::ChannelsOpen => self.feed(Input::ChannelsOpen(id)),
             ConnectionEvent::Lost => self.feed(Input::ConnectionLost(id)),
             ConnectionEvent::BufferLow => self.flush(),
-            ConnectionEvent::NotBytes => self.feed(Input::ConnectionLost(id)),
             ConnectionEvent::Message(0, data) => {
                 self.traffic.borrow_mut().direct_received += u64::from(data.length());
                 self.feed(Input::ControlMessage(id, data.to_vec()));
@@ -343,21 +342,10 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         // Nobody holds the room any more: say goodbye as far as that goes without waiting.
-        let room = self.room.get_mut();
-        room.handle(now_ms(), Input::Leave);
-        while let Some(action) = room.poll_action() {
-            match action {
-                Action::SendSocket(bytes) => {
-                    if let Some(socket) = self.socket.get_mut() {
-                        socket.send(&bytes);
-                    }
-                }
-                Action::SendControl(id, bytes) => {
-                    if let Some(connection) = self.connections.get_mut().get(&id) {
-                        connection.send(peerloom_protocol::control::CHANNEL_ID, &bytes);
-                    }
-                }
-                _ => {}
+        self.room.get_mut().handle(now_ms(), Input::Leave);
+        while let Some(action) = self.room.get_mut().poll_action() {
+            if matches!(action, Action::SendSocket(_) | Action::SendControl(..)) {
+                self.carry_out(action);
             }
         }
     }

@@ -31,13 +31,13 @@ impl Payload {
         }
     }
 
-    /// Takes the bytes as they are now if small; a large array must not change until it is sent.
+    /// Copies an array that its owner may change at once, to where its bytes are cheapest to keep.
     #[cfg_attr(not(feature = "npm"), allow(dead_code))] // Only JavaScript brings arrays of its own.
     pub(crate) fn array(array: Uint8Array) -> Self {
         if array.length() <= COPY_BELOW_BYTES {
             Self::Here(Rc::from(array.to_vec()))
         } else {
-            Self::There(array)
+            Self::There(array.slice(0, array.length()))
         }
     }
 }

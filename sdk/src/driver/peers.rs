@@ -246,9 +246,7 @@ impl PeerData {
             channel.inbox.reset();
         }
     }
-}
 
-impl PeerData {
     pub(super) fn received_messages(&self) -> u64 {
         self.channels.iter().map(|channel| channel.inbox.received_messages()).sum()
     }

@@ -4,7 +4,6 @@
 //! queue per channel, not a listener per sender: a hundred thousand unawaited sends must stay cheap.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 
 use futures::channel::oneshot;
 use peerloom_protocol::channel::{Payload as _, SendError};
@@ -89,7 +88,7 @@ impl Driver {
     /// # Errors
     /// `message-too-large`, `peer-gone` or `closed`; nothing was sent then.
     pub(crate) fn send(
-        self: &Rc<Self>,
+        &self,
         channel: ChannelIndex,
         payload: Payload,
         to: Option<PeerId>,
