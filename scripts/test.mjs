@@ -4,6 +4,9 @@ import { Failure } from "./lib/run.mjs";
 import { main, say } from "./lib/steps.mjs";
 import { prepare, suites } from "./lib/suites.mjs";
 
+// What is cleaned up as this process exits would stay behind after a signal.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
+
 await main(async () => {
   const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(suites);
   const unknown = names.find((name) => !(name in suites));

@@ -1,12 +1,17 @@
 //! The border between the core and whatever drives it: inputs, actions, events.
 //!
-//! Contract: feed one [`Input`] to [`Room::handle`](crate::room::Room::handle), carry out every [`Action`] from
-//! [`Room::poll_action`](crate::room::Room::poll_action) until it returns `None`, then feed the next. Actions that name
+//! Contract: feed one [`Input`] to [`Node::handle`](crate::node::Node::handle), carry out every [`Action`] from
+//! [`Node::poll_action`](crate::node::Node::poll_action) until it returns `None`, then feed the next. Commands that name
 //! the same connection are carried out one after the other, in order.
 
+use std::ops::Range;
+
+use crate::call::CallFault;
+use crate::channel::FrameError;
 use crate::failure::{LinkError, RoomError};
-use crate::id::PeerId;
+use crate::id::{PeerId, ResumeToken};
 use crate::signal::LeaveReason;
+use crate::stream::StreamFault;
 
 /// The driver's handle for one RTCPeerConnection, given out by the core and never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,14 +39,18 @@ pub enum Input {
     ChannelsOpen(ConnectionId),
     /// The connection failed for good, one of its channels closed, or an action on it threw.
     ConnectionLost(ConnectionId),
-    /// A message came in on the control channel.
-    ControlMessage(ConnectionId, Vec<u8>),
-    /// The time given by [`Room::deadline`](crate::room::Room::deadline) has come.
+    /// The time given by [`Node::deadline`](crate::node::Node::deadline) has come.
     TimedOut,
     /// The network came back or changed.
     Online,
-    /// Say goodbye to everyone and stop. Final.
+    /// Stop, once what was sent has arrived or a few seconds have passed: say goodbye to everyone. Final.
     Leave,
+    /// The page goes away: say goodbye to everyone at once. Final.
+    Unload,
+    /// The page is put aside, and may come back: say goodbye to everyone at once and close everything.
+    Suspend,
+    /// The page that was put aside is back: join again.
+    Resume,
 }
 
 impl std::fmt::Debug for Input {
@@ -57,10 +66,12 @@ impl std::fmt::Debug for Input {
             Self::GatheringComplete(id) => write!(f, "GatheringComplete({id:?})"),
             Self::ChannelsOpen(id) => write!(f, "ChannelsOpen({id:?})"),
             Self::ConnectionLost(id) => write!(f, "ConnectionLost({id:?})"),
-            Self::ControlMessage(id, bytes) => write!(f, "ControlMessage({id:?}, {} bytes)", bytes.len()),
             Self::TimedOut => f.write_str("TimedOut"),
             Self::Online => f.write_str("Online"),
             Self::Leave => f.write_str("Leave"),
+            Self::Unload => f.write_str("Unload"),
+            Self::Suspend => f.write_str("Suspend"),
+            Self::Resume => f.write_str("Resume"),
         }
     }
 }
@@ -91,10 +102,78 @@ impl std::fmt::Debug for Start {
 }
 
 /// Something the driver must do next, in the order polled.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "an action that is not carried out stalls the room"]
 #[non_exhaustive]
-pub enum Action {
+pub enum Action<B> {
+    /// Call the browser.
+    Do(Command),
+    /// Tell the application.
+    Notify(Event),
+    /// Hand messages to the application, in order: `ranges` of `buffer`. Report by
+    /// [`Node::consumed`](crate::node::Node::consumed) when it has taken them.
+    Deliver {
+        /// Who sent them.
+        from: PeerId,
+        /// Number of the channel.
+        channel: usize,
+        /// Where their bytes are.
+        buffer: B,
+        /// Where in the buffer each is.
+        ranges: Vec<Range<usize>>,
+    },
+    /// Something happened to a stream of a peer's. The bytes are those of its
+    /// [`Data`](crate::stream::Event::Data), cut out; report by
+    /// [`Node::stream_consumed`](crate::node::Node::stream_consumed) when the application has taken them.
+    Stream(PeerId, crate::stream::Event, Option<B>),
+    /// Something happened to a call. The bytes are those of the request or response, cut out.
+    Call(PeerId, crate::call::Event, Option<B>),
+    /// A message that [waited](crate::node::Sent::Waiting) is queued for every receiver, or is not.
+    Queued(u32, Result<(), SendFailure>),
+    /// What became of a message whose sender wanted to know, for each receiver.
+    Confirmed(u32, Vec<(PeerId, Outcome)>),
+}
+
+/// Why a message is not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendFailure {
+    /// The receiver is not in the room, or cannot be reached.
+    PeerGone,
+    /// The room was left or has ended.
+    Closed,
+    /// The message is over [`MAX_MESSAGE_BYTES`](crate::limits::MAX_MESSAGE_BYTES).
+    TooLarge,
+}
+
+/// What became of a message for one receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The receiver has it.
+    Delivered,
+    /// The receiver left before it said so.
+    Gone,
+    /// The receiver did not say so in time. The message may still arrive.
+    Timeout,
+}
+
+impl Outcome {
+    /// The stable name of this outcome.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Gone => "gone",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// A call of the browser.
+#[derive(Clone, PartialEq, Eq)]
+#[must_use = "a command that is not carried out stalls the room"]
+#[non_exhaustive]
+pub enum Command {
     /// Open the WebSocket, offering these subprotocols; report [`Input::SocketOpened`] or [`Input::SocketClosed`].
     /// An older socket is dropped without a report.
     OpenSocket {
@@ -104,7 +183,10 @@ pub enum Action {
     /// Send a binary message over the open WebSocket.
     SendSocket(Vec<u8>),
     /// Close the WebSocket and report nothing more from it.
-    CloseSocket,
+    CloseSocket {
+        /// With [`close::WILL_RETURN`](crate::signal::close::WILL_RETURN), or else without a code, as a goodbye.
+        will_return: bool,
+    },
     /// Make an RTCPeerConnection with its negotiated channels, and start it; report [`Input::LocalDescription`], and
     /// candidates as they are found.
     OpenConnection(ConnectionId, Start),
@@ -112,29 +194,37 @@ pub enum Action {
     SetAnswer(ConnectionId, String),
     /// Add a candidate of the other side, as the text of its SDP attribute.
     AddCandidate(ConnectionId, String),
-    /// Send a message on the control channel.
-    SendControl(ConnectionId, Vec<u8>),
     /// Close the connection and report nothing more from it.
     CloseConnection(ConnectionId),
-    /// Tell the application.
-    Notify(Event),
+    /// Keep this for the page's next visit to the room, where only this tab finds it.
+    KeepToken(ResumeToken),
 }
 
-impl std::fmt::Debug for Action {
+impl std::fmt::Debug for Command {
     /// Lengths, not contents: descriptions hold addresses.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::OpenSocket { .. } => f.write_str("OpenSocket"),
             Self::SendSocket(bytes) => write!(f, "SendSocket({} bytes)", bytes.len()),
-            Self::CloseSocket => f.write_str("CloseSocket"),
+            Self::CloseSocket { .. } => f.write_str("CloseSocket"),
             Self::OpenConnection(id, start) => write!(f, "OpenConnection({id:?}, {start:?})"),
             Self::SetAnswer(id, sdp) => write!(f, "SetAnswer({id:?}, {} bytes)", sdp.len()),
             Self::AddCandidate(id, _) => write!(f, "AddCandidate({id:?})"),
-            Self::SendControl(id, bytes) => write!(f, "SendControl({id:?}, {} bytes)", bytes.len()),
             Self::CloseConnection(id) => write!(f, "CloseConnection({id:?})"),
-            Self::Notify(event) => write!(f, "Notify({event:?})"),
+            Self::KeepToken(_) => f.write_str("KeepToken"),
         }
     }
+}
+
+/// How messages to a peer go now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerPath {
+    /// There is no path; messages wait.
+    Connecting,
+    /// Sealed, through the signaling server.
+    Relay,
+    /// Over this connection.
+    Direct(ConnectionId),
 }
 
 /// State of the link to the signaling server.
@@ -177,14 +267,65 @@ pub enum Event {
         /// Its metadata as JSON text; empty when it gave none.
         metadata: String,
     },
-    /// The channels to this peer are open on this connection, for the first time or again.
-    PeerConnected(PeerId, ConnectionId),
-    /// The connection to this peer broke; another is being made.
+    /// Messages to this peer go another way from now on. The first one that is not [`PeerPath::Connecting`] comes with
+    /// [`Event::PeerConnected`] right behind it.
+    PeerPath(PeerId, PeerPath),
+    /// There is a path to this peer, for the first time.
+    PeerConnected(PeerId),
+    /// Nothing was heard from this peer for a while. What is sent to it waits.
     PeerSuspended(PeerId),
+    /// It speaks again; nothing was lost.
+    PeerResumed(PeerId),
     /// The peer is gone. Never sent twice, and never without a `PeerJoined` before.
     PeerLeft(PeerId, LeaveReason),
-    /// No connection to this peer could be made, or its protocol does not fit. It stays a member.
+    /// No direct connection to this peer could be made, or its protocol does not fit. It stays a member.
     PeerFailed(PeerId, LinkError),
+    /// A peer that left, or cannot be reached, did not acknowledge these messages: some of them may have arrived.
+    Undelivered {
+        /// Who should have got them.
+        id: PeerId,
+        /// Number of the channel.
+        channel: usize,
+        /// How many messages.
+        messages: usize,
+        /// Their bytes.
+        bytes: usize,
+    },
+    /// A peer broke the rules of a channel.
+    Violation {
+        /// Who.
+        id: PeerId,
+        /// Number of the channel; one more than that of the last when it is about a stream or a call.
+        channel: usize,
+        /// What was wrong.
+        error: Violation,
+    },
     /// The room is over: left (`None`), or ended by this error.
     Closed(Option<RoomError>),
+}
+
+/// How a peer broke the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// Those of a channel. A direct connection that carried it is made anew.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// Those of streams. The session has ended.
+    #[error(transparent)]
+    Stream(#[from] StreamFault),
+    /// Those of calls. The session has ended.
+    #[error(transparent)]
+    Call(#[from] CallFault),
+}
+
+impl Violation {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Frame(error) => error.code(),
+            Self::Stream(error) => error.code(),
+            Self::Call(error) => error.code(),
+        }
+    }
 }

@@ -81,7 +81,8 @@ impl<const MAX: usize> Text<MAX> {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        Self(text[..end].to_owned())
+        // Not by an index: the message of its panic is 4 KB of WebAssembly.
+        Self(text.get(..end).unwrap_or_default().to_owned())
     }
     /// The text, given up.
     pub fn into_string(self) -> String {

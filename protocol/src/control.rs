@@ -1,4 +1,5 @@
-//! What two connected peers say to each other on the control channel (data channel id 0, reliable and ordered).
+//! What two peers say to each other beside the application's messages: on the control channel of their connection (data
+//! channel id 0, reliable and ordered), and in packets through the server under the same number.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,8 @@ use crate::limits;
 pub const LABEL: &str = "peerloom";
 /// See [`LABEL`]. Application channels have ids from 1 on.
 pub const CHANNEL_ID: u16 = 0;
+/// The label of the data channel that carries streams and calls. Its id is the one behind the last declared channel's.
+pub const MORE_LABEL: &str = "peerloom.more";
 
 /// From peer to peer on the control channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,10 +30,18 @@ pub enum Control {
     },
     /// Kind 2: the sender leaves the room for good. Without it a closed connection looks like a failure.
     Bye,
+    /// Kind 3: the first thing said on every path, before any message: which session the sender means. See
+    /// [`crate::session`].
+    Begin {
+        /// The sender's number for its end of the session, drawn at random and never 0.
+        mine: u32,
+        /// The receiver's, as far as the sender knows it; 0 when it does not.
+        yours: u32,
+    },
 }
 
 impl Message for Control {
-    const KINDS: u32 = 3;
+    const KINDS: u32 = 4;
 }
 
 impl Control {

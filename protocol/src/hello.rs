@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounded::{List, Text};
 use crate::codec::{self, CodecError, Message};
 use crate::limits;
+use crate::octets;
 
 /// How a channel's messages are delivered (W3C WebRTC §6.2, RFC 8831 §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -20,32 +21,54 @@ pub enum Delivery {
     Lifetime(u16),
 }
 
-/// One declared channel.
+/// The codec of a declaration that is not of a channel but of a method that peers may [call](crate::call).
+pub const CALLS: &str = "rpc";
+
+/// One declared channel, or method.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct ChannelSpec {
     /// Its name, unique within a protocol, 1 to 64 bytes.
     pub label: Text<{ limits::MAX_LABEL_BYTES }>,
     /// How messages travel.
     pub delivery: Delivery,
-    /// How messages are encoded: `"json"` or `"bytes"`.
+    /// How messages are encoded: `"json"` or `"bytes"`; [`CALLS`] when it is no channel but a method to be called.
     pub codec: Text<{ limits::MAX_CODEC_BYTES }>,
 }
 
 /// A member's hello. Kind 0 of its frame; newer fields go behind these.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Hello {
-    /// The declared channels, sorted by label. Channel `n` of this list is data channel id `n + 1`.
+    /// The declared channels and methods, sorted by label. See [`Hello::data_channels`] for their numbers.
     pub channels: List<ChannelSpec, { limits::MAX_CHANNELS }>,
     /// The application's metadata as JSON text; empty when there is none.
     pub metadata: Text<{ limits::MAX_METADATA_BYTES }>,
+    /// What sessions need to begin; a record of its own, kind 1. A member without it speaks an older version.
+    #[serde(skip)]
+    pub session: Option<SessionHello>,
+}
+
+/// What a member gives so that sessions with it can begin. Made anew for every join.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SessionHello {
+    /// Names the page that joined, at random: the same id with another page has lost its sessions.
+    #[serde(with = "octets")]
+    pub page: [u8; 8],
+    /// X25519 public key (RFC 7748) for the packets of this stay that go through the server.
+    #[serde(with = "octets")]
+    pub key: [u8; 32],
+    /// Bytes that each channel of it takes before the application has read any.
+    pub window: u32,
+    /// Whether it talks through the server at all.
+    pub relay: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 enum HelloMessage {
     Hello(Hello),
+    Session(SessionHello),
 }
 impl Message for HelloMessage {
-    const KINDS: u32 = 1;
+    const KINDS: u32 = 2;
 }
 
 /// Why a protocol cannot be declared, or two do not fit together.
@@ -70,6 +93,9 @@ pub enum ProtocolError {
     /// The two sides declare this channel with another delivery or codec.
     #[error("channel \"{0}\" is declared with another delivery or codec on the other side")]
     ChannelDiffers(String),
+    /// The other side speaks an older version, without sessions.
+    #[error("the peer speaks an older version")]
+    Version,
     /// The other side's hello cannot be read.
     #[error("the peer's hello cannot be read: {0}")]
     BadHello(CodecError),
@@ -81,6 +107,7 @@ impl ProtocolError {
         match self {
             Self::BadLabel(_) | Self::TooManyChannels(_) | Self::BadDelivery(_) => "bad-protocol",
             Self::MetadataTooLong(_) => "metadata-too-long",
+            Self::Version => "version-mismatch",
             Self::MissingChannel(_) | Self::ChannelDiffers(_) | Self::BadHello(_) => "protocol-mismatch",
         }
     }
@@ -111,12 +138,28 @@ impl Hello {
         Ok(Self {
             channels: specs.try_into().map_err(|_| ProtocolError::TooManyChannels(count))?,
             metadata: metadata.try_into().map_err(|_| ProtocolError::MetadataTooLong(metadata.len()))?,
+            session: None,
         })
+    }
+
+    /// The declared channels in the order of their numbers: channel `n` is data channel id `n + 1`, and the id behind
+    /// the last is that of streams and calls.
+    pub fn data_channels(&self) -> impl Iterator<Item = &ChannelSpec> {
+        self.channels.iter().filter(|spec| &*spec.codec != CALLS)
+    }
+
+    /// How many methods are declared. They are numbered in the order of their labels.
+    pub fn methods(&self) -> usize {
+        self.channels.iter().filter(|spec| &*spec.codec == CALLS).count()
     }
 
     /// The hello as it travels.
     pub fn encode(&self) -> Vec<u8> {
-        codec::encode(&HelloMessage::Hello(self.clone()))
+        let mut frame = codec::encode(&HelloMessage::Hello(self.clone()));
+        if let Some(session) = self.session {
+            codec::push(&mut frame, &HelloMessage::Session(session));
+        }
+        frame
     }
 
     /// Reads another member's hello.
@@ -124,12 +167,16 @@ impl Hello {
     /// # Errors
     /// [`ProtocolError::BadHello`] for anything but one well-formed hello.
     pub fn decode(bytes: &[u8]) -> Result<Self, ProtocolError> {
-        let first = codec::decode::<HelloMessage>(bytes, limits::MAX_HELLO_BYTES).map(|mut r| r.next());
-        match first {
-            Ok(Some(Ok(HelloMessage::Hello(hello)))) => Ok(hello),
-            Ok(Some(Err(error))) | Err(error) => Err(ProtocolError::BadHello(error)),
-            Ok(None) => Err(ProtocolError::BadHello(CodecError::Empty)),
+        let records = codec::decode::<HelloMessage>(bytes, limits::MAX_HELLO_BYTES);
+        let (mut found, mut session) = (None, None);
+        for record in records.map_err(ProtocolError::BadHello)? {
+            match record.map_err(ProtocolError::BadHello)? {
+                HelloMessage::Hello(hello) => found = found.or(Some(hello)),
+                HelloMessage::Session(theirs) => session = session.or(Some(theirs)),
+            }
         }
+        let hello = found.ok_or(ProtocolError::BadHello(CodecError::Empty))?;
+        Ok(Self { session, ..hello })
     }
 
     /// Compares the channels of two members; both must declare the same.
@@ -174,6 +221,16 @@ mod tests {
         let c = hello(&[("chat", Delivery::Ordered), ("more", Delivery::Ordered)]);
         assert_eq!(a.check_against(&c), Err(ProtocolError::MissingChannel("more".into())));
         assert_eq!(a.check_against(&a), Ok(()));
+    }
+
+    #[test]
+    fn methods_are_declared_among_the_channels_and_numbered_apart() {
+        let spec = |label: &str, codec: &str| (label.to_owned(), Delivery::Ordered, codec.to_owned());
+        let hello = Hello::new([spec("c", "json"), spec("b", CALLS), spec("a", "bytes")], "").unwrap();
+        let labels: Vec<_> = hello.data_channels().map(|spec| spec.label.to_string()).collect();
+        assert_eq!((labels.join(" "), hello.methods()), ("a c".into(), 1));
+        let other = Hello::new([spec("a", "bytes"), spec("b", "json"), spec("c", "json")], "").unwrap();
+        assert_eq!(hello.check_against(&other), Err(ProtocolError::ChannelDiffers("b".into())));
     }
 
     #[test]

@@ -44,6 +44,21 @@ impl FromStr for PeerId {
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeToken(#[serde(with = "octets")] pub [u8; 32]);
 
+impl ResumeToken {
+    /// The token as text, to be kept where only its owner finds it. Not `Display`, so that it is in no log by accident.
+    pub fn to_text(&self) -> String {
+        base64::encode(Form::Url, &self.0)
+    }
+}
+
+impl FromStr for ResumeToken {
+    type Err = BadPeerId;
+    fn from_str(text: &str) -> Result<Self, BadPeerId> {
+        let bytes = base64::decode(Form::Url, text).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(BadPeerId)
+    }
+}
+
 impl fmt::Debug for ResumeToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ResumeToken(secret)")

@@ -6,14 +6,17 @@
 //!
 //! - How messages are written, and how large they may be: [`codec`], [`bounded`], [`limits`], [`id`].
 //! - What is said: [`signal`] (client and server), [`envelope`] (peer to peer through the server), [`control`] (peer to
-//!   peer, direct), [`hello`] (what a member says of itself), [`channel`] (the application's messages).
-//! - How peers get connected: [`room`] holds the members and a link to each, made with [`card`]s and [`sdp`]. What
-//!   the driver feeds and carries out is in [`action`], what can go wrong in [`failure`].
+//!   peer), [`hello`] (what a member says of itself), [`channel`] (the application's messages), [`stream`] (bytes without
+//!   end) and [`call`] (questions with answers).
+//! - What the driver runs: a [`node`], one page in one room. What it feeds and carries out is in [`action`], what can go
+//!   wrong in [`failure`]. Inside are the room with its members and a link to each, made with [`card`]s and [`sdp`], and
+//!   a [`session`] with each, whose packets through the server are [sealed](seal).
 //! - [`sim`] runs whole rooms on a fake clock.
 
 pub mod action;
 mod base64;
 pub mod bounded;
+pub mod call;
 pub mod candidate;
 pub mod card;
 pub mod channel;
@@ -21,18 +24,23 @@ pub mod codec;
 pub mod control;
 pub mod envelope;
 pub mod failure;
+mod fields;
 pub mod hello;
 pub mod id;
 pub mod limits;
 mod link;
 mod members;
+pub mod node;
 mod octets;
 mod pool;
 pub mod random;
-pub mod room;
+mod room;
 pub mod sdp;
+pub mod seal;
 mod server_link;
+pub mod session;
 pub mod signal;
 pub mod sim;
 pub mod sorted_map;
+pub mod stream;
 pub mod timing;

@@ -15,6 +15,10 @@ pub const MAX_HELLO_BYTES: usize = 6 * 1024;
 pub const MAX_METADATA_BYTES: usize = 2 * 1024;
 /// One envelope from peer to peer through the server.
 pub const MAX_SIGNAL_BYTES: usize = 20 * 1024;
+/// One sealed packet through the server: a [frame](MAX_FRAME_BYTES) and what surrounds it.
+pub const MAX_PACKET_BYTES: usize = 18 * 1024;
+/// What a packet through the server counts against its limits beside its length, so that small ones are bounded too.
+pub const RELAY_PACKET_COST: usize = 256;
 /// Admission token handed over in a join.
 pub const MAX_TOKEN_BYTES: usize = 4 * 1024;
 /// Text that goes with an error.
@@ -53,8 +57,17 @@ pub const MAX_FRAME_BYTES: usize = 16 * 1024;
 pub const MAX_OUTSTANDING_BYTES: usize = 64 * 1024;
 /// The browser reports `bufferedamountlow` below this.
 pub const LOW_WATER_BYTES: usize = 16 * 1024;
-/// `send` waits while a peer's outbox for a channel holds more than this.
-pub const HIGH_WATER_BYTES: usize = 1024 * 1024;
+/// Bytes a channel takes from a peer ahead of the application, and keeps for a peer before `send` waits, unless the
+/// application says otherwise.
+pub const WINDOW_BYTES: u32 = 1024 * 1024;
+/// The bounds of what it may say.
+pub const MIN_WINDOW_BYTES: u32 = 64 * 1024;
+/// See [`MIN_WINDOW_BYTES`].
+pub const MAX_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
+/// Bytes of one channel on their way through the server and not acknowledged.
+pub const MAX_RELAY_IN_FLIGHT_BYTES: u64 = 64 * 1024;
+/// Bytes of frames kept for a path on which the peer has not said which session it means.
+pub const MAX_EARLY_BYTES: usize = 32 * 1024 * 1024;
 /// Half-received messages a peer may have on one channel that may lose messages; the oldest gives way.
 pub const MAX_PARTIAL_MESSAGES: usize = 8;
 /// Half-received messages a peer may have on one reliable unordered channel. More is an error, so there is room for
@@ -65,3 +78,28 @@ pub const MAX_PARTIAL_BYTES: usize = 32 * 1024 * 1024;
 
 /// One message on the control channel.
 pub const MAX_CONTROL_BYTES: usize = 1024;
+
+/// One message of a stream. It fits one frame with all headers, so that messages of several streams alternate.
+pub const MAX_STREAM_MESSAGE_BYTES: usize = 16_000;
+/// Streams that one peer may have opened to another and not yet brought to an end. More are refused one by one, and as
+/// many refusals that wait to be sent are the end of it.
+pub const MAX_STREAMS: usize = 64;
+/// A stream's name, in bytes of UTF-8.
+pub const MAX_STREAM_NAME_BYTES: usize = 256;
+/// Why a stream was aborted or cancelled, in bytes of UTF-8.
+pub const MAX_REASON_BYTES: usize = 256;
+/// Bytes of one direction of a stream that may be sent before any has been read, and that may wait unread later.
+pub const STREAM_WINDOW_BYTES: usize = 256 * 1024;
+/// Writers wait while as much of theirs has not left, each write counting a little more than its bytes.
+pub const STREAM_HIGH_WATER_BYTES: usize = 256 * 1024;
+
+/// Calls that one peer may have waiting for an answer of another.
+pub const MAX_CALLS: usize = 256;
+/// Bytes of their requests, together.
+pub const MAX_CALL_BYTES: usize = 64 * 1024 * 1024;
+/// The body of one request or response: a message of the channel, less the head.
+pub const MAX_CALL_BODY_BYTES: usize = MAX_MESSAGE_BYTES - 32;
+/// The code of a failed call, in bytes of UTF-8.
+pub const MAX_CALL_CODE_BYTES: usize = 64;
+/// The text of a failed call, in bytes of UTF-8.
+pub const MAX_CALL_TEXT_BYTES: usize = 1024;

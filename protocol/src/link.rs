@@ -12,7 +12,7 @@ mod offers;
 
 use std::collections::VecDeque;
 
-use crate::action::{Action, ConnectionId, Start};
+use crate::action::{Command, ConnectionId, Start};
 use crate::candidate::Candidate;
 use crate::card::Card;
 use crate::envelope::Envelope;
@@ -26,7 +26,7 @@ use crate::{limits, timing};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Output {
     /// Pass on to the driver.
-    Do(Action),
+    Do(Command),
     /// A new connection, whose id the room gives by [`Link::opened`] at once.
     Open(Start),
     /// Send to the peer through the server.
@@ -35,7 +35,9 @@ pub(crate) enum Output {
     Up(ConnectionId),
     /// The connection broke; a new attempt has begun.
     Down,
-    /// Given up.
+    /// An attempt came to nothing; the next follows.
+    AttemptFailed,
+    /// Given up for now.
     Failed(LinkError),
 }
 
@@ -77,6 +79,8 @@ pub(crate) struct Link {
     resend_at: Option<u64>,
     resends: u32,
     give_up_at: u64,
+    /// How often in a row all attempts have failed.
+    failures: u32,
     outputs: VecDeque<Output>,
 }
 
@@ -95,6 +99,7 @@ impl Link {
             resend_at: Some(now + timing::RESEND_MS),
             resends: 0,
             give_up_at: now + timing::CONNECT_MS,
+            failures: 0,
             outputs: VecDeque::new(),
         };
         match warm {
@@ -185,6 +190,7 @@ impl Link {
     pub(crate) fn channels_open(&mut self) {
         if let (Some(connection), false) = (self.connection, self.is_connected()) {
             self.phase = Phase::Connected;
+            self.failures = 0;
             self.deadline = None;
             self.resend_at = None;
             self.sent.clear();
@@ -212,7 +218,7 @@ impl Link {
             Envelope::Answer { generation, sdp } => self.answer(generation, &sdp),
             Envelope::GaveUp => {
                 if !self.is_connected() {
-                    self.fail(LinkError::PeerGaveUp);
+                    self.fail(now, LinkError::PeerGaveUp);
                 }
             }
         }
@@ -226,7 +232,8 @@ impl Link {
         }
         if self.deadline.is_some_and(|at| at <= now) {
             match self.phase {
-                Phase::Connected | Phase::Failed => self.deadline = None,
+                Phase::Connected => self.deadline = None,
+                Phase::Failed => self.retry(now),
                 Phase::Waiting => self.start_offer(now),
                 _ => self.attempt_failed(now),
             }
@@ -307,7 +314,7 @@ impl Link {
         for (_, candidate) in due {
             if self.taken < limits::MAX_CANDIDATES {
                 self.taken += 1;
-                self.outputs.push_back(Output::Do(Action::AddCandidate(connection, candidate.to_line())));
+                self.outputs.push_back(Output::Do(Command::AddCandidate(connection, candidate.to_line())));
             }
         }
     }

@@ -1,24 +1,26 @@
 //! One member's view of a room: the link to the server, who is here, and a link to each of them.
 //!
-//! Drive it as [`crate::action`] says. A room warms connections, joins with their cards, keeps cards deposited for
-//! newcomers, joins again by itself when the server is lost, and ends in [`Event::Closed`] exactly once.
+//! A room warms connections, joins with their cards, keeps cards deposited for newcomers, joins again by itself when the
+//! server is lost, and ends in [`Event::Closed`] exactly once. What it finds out it tells the [node](crate::node) around
+//! it, which holds the sessions.
 
 mod joining;
 mod presence;
 
 use std::collections::VecDeque;
 
-use crate::action::{Action, ConnectionId, Event, Input, SignalingState};
-use crate::control::Control;
-use crate::failure::RoomError;
-use crate::hello::Hello;
-use crate::id::PeerId;
+use crate::action::{Command, ConnectionId, Event, Input, SignalingState};
+use crate::failure::{LinkError, RoomError};
+use crate::hello::{Hello, SessionHello};
+use crate::id::{PeerId, ResumeToken};
 use crate::members::Member;
 use crate::pool::Pool;
+use crate::seal::{self, Seal, SecretKey};
 use crate::server_link::{ServerEvent, ServerLink};
-use crate::signal::{ClientMessage, LeaveReason, Refusal};
+use crate::session::{Listing, Options, RelayMode};
+use crate::signal::{ClientMessage, LeaveReason, PacketBytes, Refusal};
 use crate::sorted_map::SortedMap;
-use crate::{limits, timing};
+use crate::{codec, limits, timing};
 
 /// What a room is made of.
 #[derive(Debug, Clone)]
@@ -29,12 +31,58 @@ pub struct Config {
     pub hello: Hello,
     /// How long the first join may take, in milliseconds; [`timing::JOIN_MS`] is usual.
     pub join_timeout_ms: u64,
+    /// What the page kept from its last visit by [`Command::KeepToken`], to come back under the same id.
+    pub resume: Option<ResumeToken>,
+    /// How sessions behave.
+    pub options: Options,
+    /// 256 random bits from a source fit for keys, drawn anew for every node.
+    pub entropy: [u8; 32],
+}
+
+/// What a room tells the node.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    Do(Command),
+    Tell(Event),
+    /// A member is here that was not here before. Without a hello there will be no session with it.
+    Arrived {
+        id: PeerId,
+        metadata: String,
+        session: Option<SessionHello>,
+    },
+    /// The server lists the member from now on, in a new stay of it or of ours.
+    Meet(PeerId),
+    /// The server does not list the member any more.
+    Unlisted(PeerId, Listing),
+    /// The channels of the link's connection are open.
+    LinkUp(PeerId, ConnectionId),
+    /// They are not any more.
+    LinkDown(PeerId),
+    /// An attempt to connect directly has failed, or, with an error, all have.
+    LinkFailed(PeerId, Option<LinkError>),
+    /// A member is gone.
+    Left(PeerId, LeaveReason),
+    /// A sealed packet from a member, of its present stay.
+    Relayed(PeerId, PacketBytes),
+    /// The server passes nothing on to this member for a while.
+    Throttled(PeerId, u64),
+    /// What the server passes on in all: bytes per second, and at once.
+    Policy(u32, u32),
+    /// The server is lost; nobody is listed for now.
+    ServerLost,
 }
 
 /// One member's room. See the [module](self).
 #[derive(Debug)]
-pub struct Room {
+pub(crate) struct Room {
     config: Config,
+    /// Names this page to others; see [`SessionHello::page`].
+    page: [u8; 8],
+    /// Joins so far, each with a key of its own.
+    stays: u32,
+    key: SecretKey,
+    /// Seals given out so far.
+    seals: u64,
     server: ServerLink,
     /// A warm-up before the first or a later join ends at this time.
     warm_until: Option<u64>,
@@ -45,25 +93,31 @@ pub struct Room {
     renew_cards_at: Option<u64>,
     members: SortedMap<PeerId, Member>,
     next_connection: u32,
-    actions: VecDeque<Action>,
+    notices: VecDeque<Notice>,
     /// Goodbyes are on their way until then.
     leaving_until: Option<u64>,
     closed: bool,
 }
 
 impl Room {
-    /// A room that does nothing until [`Input::Start`]. `seed` feeds the jitter of reconnections.
+    /// A room that does nothing until [`Input::Start`].
     ///
     /// # Errors
     /// `bad-room` when the name is empty, over 128 bytes, or holds control characters.
-    pub fn new(config: Config, seed: u64) -> Result<Self, RoomError> {
+    pub(crate) fn new(config: Config) -> Result<Self, RoomError> {
         let name = &config.room;
         if name.is_empty() || name.len() > limits::MAX_ROOM_NAME_BYTES || name.chars().any(char::is_control) {
             let detail = "a room's name has 1 to 128 bytes and no control characters".to_owned();
             return Err(RoomError::Refused(Refusal::BadRoom, detail));
         }
+        let [jitter, page] =
+            ["jitter", "page"].map(|label| first_bytes(&seal::derive(&config.entropy, label, 0)));
         Ok(Self {
-            server: ServerLink::new(config.join_timeout_ms, seed),
+            server: ServerLink::new(config.join_timeout_ms, config.resume, u64::from_le_bytes(jitter)),
+            page,
+            stays: 0,
+            key: SecretKey::from_bytes([0; 32]),
+            seals: 0,
             config,
             warm_until: None,
             joining: Pool::default(),
@@ -72,29 +126,114 @@ impl Room {
             renew_cards_at: None,
             members: SortedMap::default(),
             next_connection: 1,
-            actions: VecDeque::new(),
+            notices: VecDeque::new(),
             leaving_until: None,
             closed: false,
         })
     }
 
     /// Our id, once let in.
-    pub fn id(&self) -> Option<PeerId> {
+    pub(crate) fn id(&self) -> Option<PeerId> {
         self.server.id()
     }
 
-    /// The peer a connection leads to, while it is the one in use.
-    pub fn peer_of(&self, connection: ConnectionId) -> Option<PeerId> {
-        self.owner(connection)
+    /// The name and the options it was made with.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
-    /// The next thing to do. See [`crate::action`].
-    pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// What seals the packets to and from a listed member, in its present stay and ours. None when either does without,
+    /// or the member's key is none.
+    ///
+    /// A server that tells of one stay twice, or of its policy again, has this asked for again. No two seals may then
+    /// count alike under the same keys, so each has numbers of its own.
+    pub(crate) fn seal(&mut self, id: PeerId) -> Option<Seal> {
+        let member = self.members.get(&id).filter(|member| member.listing == Listing::Listed)?;
+        let theirs = member.session.filter(|theirs| theirs.relay)?;
+        if !self.server.is_up() || self.config.options.relay == RelayMode::Never {
+            return None;
+        }
+        let seal = Seal::new(&self.key, self.id()?, &theirs.key, id, &self.config.room)?;
+        let first = self.seals << 32;
+        self.seals += 1;
+        Some(seal.counting_from(first))
+    }
+
+    /// Whether a connection is that of a member's link.
+    pub(crate) fn is_in_use(&self, connection: ConnectionId) -> bool {
+        self.members.values().any(|member| member.connection() == Some(connection))
+    }
+
+    /// The message that has the server pass a sealed packet on to a member.
+    pub(crate) fn relay_message(&self, to: PeerId, packet: Vec<u8>) -> Option<Vec<u8>> {
+        let epoch = self.members.get(&to)?.epoch;
+        let packet = packet.try_into().ok()?;
+        self.server.is_up().then(|| codec::encode(&ClientMessage::Relay { to, epoch, packet }))
+    }
+
+    /// The connection of a member's link failed, or is of no use.
+    pub(crate) fn give_up_connection(&mut self, now: u64, id: PeerId) {
+        if let Some(connection) = self.members.get(&id).and_then(Member::connection) {
+            self.connection_lost(now, connection);
+            self.pump_links();
+        }
+    }
+
+    /// A member is gone, as its session found out or as it said itself.
+    pub(crate) fn forget(&mut self, id: PeerId, reason: LeaveReason) {
+        self.remove(id, reason);
+    }
+
+    /// Asks the server for a sign of life, to be given soon: paths have fallen silent.
+    pub(crate) fn check_server(&mut self, now: u64) {
+        self.server.check(now);
+        self.pump_server_commands();
+    }
+
+    /// Everybody we knew has given us up meanwhile: comes back as a new page under the same id.
+    pub(crate) fn start_over(&mut self, now: u64) {
+        self.stays += 1;
+        self.page = first_bytes(&seal::derive(&self.config.entropy, "page", self.stays));
+        let ids: Vec<_> = self.members.keys().collect();
+        for id in ids {
+            self.remove(id, LeaveReason::Lost);
+        }
+        self.server.restart(now);
+        self.pump(now);
+    }
+
+    /// Says goodbye to the server and closes everything, to [start over](Self::start_over) later.
+    pub(crate) fn park(&mut self) {
+        self.server.send(&ClientMessage::Leave);
+        self.pump_server_commands();
+        self.drop_cards();
+        let ids: Vec<_> = self.members.keys().collect();
+        for id in ids {
+            self.remove(id, LeaveReason::Left);
+        }
+        self.server.park();
+        self.pump_server_commands();
+        self.warm_until = None;
+    }
+
+    fn pump_server_commands(&mut self) {
+        while let Some(event) = self.server.poll() {
+            if let ServerEvent::Do(command) = event {
+                self.notices.push_back(Notice::Do(command));
+            }
+        }
     }
 
     /// When to feed [`Input::TimedOut`], in the same clock as `now`.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(crate) fn deadline(&self) -> Option<u64> {
         if self.closed || self.leaving_until.is_some() {
             return self.leaving_until.filter(|_| !self.closed);
         }
@@ -103,7 +242,7 @@ impl Room {
     }
 
     /// Feeds one input. `now` is in milliseconds on any clock that never goes back.
-    pub fn handle(&mut self, now: u64, input: Input) {
+    pub(crate) fn handle(&mut self, now: u64, input: Input) {
         if self.closed {
             return;
         }
@@ -127,13 +266,14 @@ impl Room {
             }
             Input::ChannelsOpen(id) => self.with_link(id, |link| link.channels_open()),
             Input::ConnectionLost(id) => self.connection_lost(now, id),
-            Input::ControlMessage(id, bytes) => self.control(id, &bytes),
             Input::TimedOut => self.timed_out(now),
             Input::Online => {
                 self.server.online(now);
                 self.for_each_link(|link| link.retry(now));
             }
-            Input::Leave => self.leave(now),
+            Input::Leave | Input::Unload => self.leave(now),
+            // The node sees to these.
+            Input::Suspend | Input::Resume => {}
         }
         self.pump(now);
     }
@@ -141,11 +281,13 @@ impl Room {
     fn pump(&mut self, now: u64) {
         while let Some(event) = self.server.poll() {
             match event {
-                ServerEvent::Do(action) => self.actions.push_back(action),
+                ServerEvent::Do(command) => self.notices.push_back(Notice::Do(command)),
                 ServerEvent::Message(message) => self.server_message(now, message),
                 ServerEvent::State(state) => {
                     if state == SignalingState::Reconnecting {
                         self.drop_cards();
+                        self.members.values_mut().for_each(|member| member.listing = Listing::Away);
+                        self.notices.push_back(Notice::ServerLost);
                     }
                     self.notify(Event::Signaling(state));
                 }
@@ -166,32 +308,19 @@ impl Room {
             self.join(now);
         }
         if self.renew_cards_at.is_some_and(|at| at <= now) {
-            close_all(&mut self.actions, self.resident.drain());
+            close_all(&mut self.notices, self.resident.drain());
             self.renew_cards_at = None;
             self.server.send(&ClientMessage::Deposit { replace: true, cards: Default::default() });
             self.fill_cards(now);
         }
-        let due: Vec<_> =
-            self.members.iter().filter(|(_, m)| m.probe_failed(now)).map(|(id, _)| id).collect();
-        for id in due {
-            self.remove(id, LeaveReason::Lost);
-        }
         self.for_each_link(|link| link.timed_out(now));
     }
 
-    /// Says goodbye on every connection and to the server, and closes when that had time to go out.
+    /// Says goodbye to the server, and closes when that, and the goodbyes on the connections, had time to go out.
     fn leave(&mut self, now: u64) {
-        let connected: Vec<_> =
-            self.members.values().filter(|m| m.is_connected()).filter_map(Member::connection).collect();
-        let linger_ms = if connected.is_empty() { 0 } else { timing::GOODBYE_MS };
-        let goodbyes = connected.into_iter().map(|id| Action::SendControl(id, Control::Bye.encode()));
-        self.actions.extend(goodbyes);
+        let linger_ms = if self.members.values().any(Member::is_connected) { timing::GOODBYE_MS } else { 0 };
         self.server.send(&ClientMessage::Leave);
-        while let Some(event) = self.server.poll() {
-            if let ServerEvent::Do(action) = event {
-                self.actions.push_back(action);
-            }
-        }
+        self.pump_server_commands();
         self.leaving_until = Some(now + linger_ms);
         if linger_ms == 0 {
             self.close(None);
@@ -203,18 +332,24 @@ impl Room {
             return;
         }
         self.drop_cards();
-        close_all(&mut self.actions, self.members.values().filter_map(Member::connection));
+        close_all(&mut self.notices, self.members.values().filter_map(Member::connection));
         self.members.clear();
-        self.actions.push_back(Action::CloseSocket);
+        self.notices.push_back(Notice::Do(Command::CloseSocket { will_return: false }));
         self.notify(Event::Signaling(SignalingState::Closed));
         self.notify(Event::Closed(error));
     }
 
     fn notify(&mut self, event: Event) {
-        self.actions.push_back(Action::Notify(event));
+        self.notices.push_back(Notice::Tell(event));
     }
 }
 
-fn close_all(actions: &mut VecDeque<Action>, connections: impl IntoIterator<Item = ConnectionId>) {
-    actions.extend(connections.into_iter().map(Action::CloseConnection));
+fn close_all(notices: &mut VecDeque<Notice>, connections: impl IntoIterator<Item = ConnectionId>) {
+    notices.extend(connections.into_iter().map(|id| Notice::Do(Command::CloseConnection(id))));
+}
+
+fn first_bytes(secret: &[u8; 32]) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&secret[..8]);
+    bytes
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::action::{Action, SignalingState};
+use crate::action::{Command, SignalingState};
 use crate::codec;
 use crate::failure::RoomError;
 use crate::id::{PeerId, ResumeToken};
@@ -13,7 +13,7 @@ use crate::{limits, timing};
 /// What the server link tells the room.
 #[derive(Debug)]
 pub(crate) enum ServerEvent {
-    Do(Action),
+    Do(Command),
     Message(ServerMessage),
     State(SignalingState),
     /// Back-off is over: warm up and join.
@@ -32,6 +32,8 @@ enum State {
     Up,
     /// Until this time.
     Backoff(u64),
+    /// Put aside until told otherwise.
+    Parked,
 }
 
 #[derive(Debug)]
@@ -40,7 +42,10 @@ pub(crate) struct ServerLink {
     /// The first join must have succeeded by then.
     join_by: Option<u64>,
     join_timeout_ms: u64,
-    identity: Option<(PeerId, ResumeToken)>,
+    id: Option<PeerId>,
+    resume: Option<ResumeToken>,
+    /// When the socket was last up, after it was lost.
+    lost_at: Option<u64>,
     /// A join too long for the upgrade request.
     first_message: Option<Vec<u8>>,
     /// Why the server last refused, if it did, when the time for joining runs out.
@@ -53,12 +58,14 @@ pub(crate) struct ServerLink {
 }
 
 impl ServerLink {
-    pub(crate) fn new(join_timeout_ms: u64, seed: u64) -> Self {
+    pub(crate) fn new(join_timeout_ms: u64, resume: Option<ResumeToken>, seed: u64) -> Self {
         Self {
             state: State::Idle,
             join_by: None,
             join_timeout_ms,
-            identity: None,
+            id: None,
+            resume,
+            lost_at: None,
             first_message: None,
             last_refusal: None,
             failures: 0,
@@ -70,11 +77,11 @@ impl ServerLink {
     }
 
     pub(crate) fn id(&self) -> Option<PeerId> {
-        self.identity.map(|(id, _)| id)
+        self.id
     }
 
     pub(crate) fn resume(&self) -> Option<ResumeToken> {
-        self.identity.map(|(_, resume)| resume)
+        self.resume
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -89,7 +96,7 @@ impl ServerLink {
         let state = match self.state {
             State::Joining(at) | State::Backoff(at) => Some(at),
             State::Up => Some(self.ping_until.unwrap_or(self.heard_at + timing::SOCKET_IDLE_MS)),
-            State::Idle | State::Warming => None,
+            State::Idle | State::Warming | State::Parked => None,
         };
         [state, self.join_by].into_iter().flatten().min()
     }
@@ -112,13 +119,14 @@ impl ServerLink {
             }
             None => Some(codec::encode(&ClientMessage::Join(join))),
         };
-        self.state = State::Joining(now + timing::WELCOME_MS);
-        self.events.push_back(ServerEvent::Do(Action::OpenSocket { subprotocols }));
+        let patience = if self.failures.is_multiple_of(3) { timing::WELCOME_MS } else { timing::RETURN_MS };
+        self.state = State::Joining(now + patience);
+        self.events.push_back(ServerEvent::Do(Command::OpenSocket { subprotocols }));
     }
 
     pub(crate) fn opened(&mut self) {
         if let Some(message) = self.first_message.take() {
-            self.events.push_back(ServerEvent::Do(Action::SendSocket(message)));
+            self.events.push_back(ServerEvent::Do(Command::SendSocket(message)));
         }
     }
 
@@ -126,7 +134,7 @@ impl ServerLink {
     /// the next welcome.
     pub(crate) fn send(&mut self, message: &ClientMessage) {
         if self.is_up() {
-            self.events.push_back(ServerEvent::Do(Action::SendSocket(codec::encode(message))));
+            self.events.push_back(ServerEvent::Do(Command::SendSocket(codec::encode(message))));
         }
     }
 
@@ -158,8 +166,11 @@ impl ServerLink {
             // Its `Left` is on the way or was read already.
         } else if refusal.is_passing() {
             self.last_refusal = Some(RoomError::Refused(refusal, detail));
-            self.events.push_back(ServerEvent::Do(Action::CloseSocket));
+            self.close_socket();
             self.closed(now);
+            if refusal == Refusal::GoingAway {
+                self.state = State::Backoff(now + self.random.below(timing::SPREAD_MS));
+            }
         } else {
             self.events.push_back(ServerEvent::Failed(RoomError::Refused(refusal, detail)));
         }
@@ -167,8 +178,8 @@ impl ServerLink {
 
     /// Takes the welcome in; true for the first one.
     pub(crate) fn welcomed(&mut self, now: u64, welcome: &Welcome) -> bool {
-        let first = self.identity.is_none();
-        self.identity = Some((welcome.id, welcome.resume));
+        let first = self.id.is_none();
+        (self.id, self.resume, self.lost_at) = (Some(welcome.id), Some(welcome.resume), None);
         self.state = State::Up;
         self.join_by = None;
         self.failures = 0;
@@ -177,31 +188,69 @@ impl ServerLink {
     }
 
     pub(crate) fn closed(&mut self, now: u64) {
-        if matches!(self.state, State::Idle | State::Warming | State::Backoff(_)) {
+        if matches!(self.state, State::Idle | State::Warming | State::Backoff(_) | State::Parked) {
             return;
         }
-        if self.is_up() {
-            self.events.push_back(ServerEvent::State(SignalingState::Reconnecting));
-        }
-        let (base, most) = timing::BACKOFF_MS;
+        let base = timing::BACKOFF_MS.0;
+        self.lose(now);
+        let (early_ms, early_most) = timing::EARLY_BACKOFF_MS;
+        let early = self.lost_at.is_some_and(|lost| now < lost + early_ms);
+        let most = if early { early_most } else { timing::BACKOFF_MS.1 };
         let ceiling = (base << self.failures.min(10)).min(most);
         self.failures += 1;
-        self.ping_until = None;
         // Full jitter, so that the members of a restarted server do not come back in one wave.
         self.state = State::Backoff(now + base / 4 + self.random.below(ceiling));
+    }
+
+    fn lose(&mut self, now: u64) {
+        if self.is_up() {
+            self.lost_at = Some(now);
+            self.events.push_back(ServerEvent::State(SignalingState::Reconnecting));
+        }
+        self.ping_until = None;
+    }
+
+    /// Without a token nobody can come back under the id of this socket, if the server has given it one.
+    fn close_socket(&mut self) {
+        let will_return = self.resume.is_some();
+        self.events.push_back(ServerEvent::Do(Command::CloseSocket { will_return }));
+    }
+
+    /// Closes the socket and does nothing until [restarted](Self::restart).
+    pub(crate) fn park(&mut self) {
+        self.close_socket();
+        self.ping_until = None;
+        self.state = State::Parked;
+    }
+
+    /// Gives the socket up and joins again at once.
+    pub(crate) fn restart(&mut self, now: u64) {
+        if !matches!(self.state, State::Idle | State::Warming) {
+            self.close_socket();
+            self.lose(now);
+            self.state = State::Backoff(now);
+        }
+    }
+
+    /// Asks for a sign of life with little patience.
+    pub(crate) fn check(&mut self, now: u64) {
+        if self.state == State::Up && self.ping_until.is_none_or(|at| at > now + timing::SOCKET_CHECK_MS) {
+            self.ping(now, timing::SOCKET_CHECK_MS);
+        }
     }
 
     pub(crate) fn online(&mut self, now: u64) {
         match self.state {
             State::Backoff(_) => self.state = State::Backoff(now),
+            // The request went out over a network that is gone.
+            State::Joining(_) => self.restart(now),
             // A socket may outlive its network without a word: ask now rather than after the idle time.
-            State::Up if self.ping_until.is_none() => self.ping(now),
-            _ => {}
+            _ => self.check(now),
         }
     }
 
-    fn ping(&mut self, now: u64) {
-        self.ping_until = Some(now + timing::SOCKET_PONG_MS);
+    fn ping(&mut self, now: u64, patience_ms: u64) {
+        self.ping_until = Some(now + patience_ms);
         let nonce = self.random.next_u64() as u32;
         self.send(&ClientMessage::Ping { nonce });
     }
@@ -214,16 +263,18 @@ impl ServerLink {
         }
         match self.state {
             State::Joining(at) if at <= now => {
-                self.events.push_back(ServerEvent::Do(Action::CloseSocket));
+                self.close_socket();
                 self.closed(now);
             }
             State::Backoff(at) if at <= now => self.events.push_back(ServerEvent::Rejoin),
             State::Up => match self.ping_until {
                 Some(at) if at <= now => {
-                    self.events.push_back(ServerEvent::Do(Action::CloseSocket));
+                    self.close_socket();
                     self.closed(now);
                 }
-                None if self.heard_at + timing::SOCKET_IDLE_MS <= now => self.ping(now),
+                None if self.heard_at + timing::SOCKET_IDLE_MS <= now => {
+                    self.ping(now, timing::SOCKET_PONG_MS)
+                }
                 _ => {}
             },
             _ => {}

@@ -24,6 +24,8 @@ pub type HelloBytes = Bytes<{ limits::MAX_HELLO_BYTES }>;
 pub type CardBytes = Bytes<{ limits::MAX_CARD_BYTES }>;
 /// An envelope from peer to peer, opaque to the server: a frame of [`crate::envelope::Envelope`].
 pub type EnvelopeBytes = Bytes<{ limits::MAX_SIGNAL_BYTES }>;
+/// A sealed packet of a session on its way through the server, opaque to it: see [`crate::seal`].
+pub type PacketBytes = Bytes<{ limits::MAX_PACKET_BYTES }>;
 
 /// Asks to be let into a room. The first thing a client says, and said once per WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,10 +81,20 @@ pub enum ClientMessage {
         /// Comes back unchanged.
         nonce: u32,
     },
+    /// Kind 5: pass a sealed packet to one member of the same room. It counts against the limits that
+    /// [`ServerMessage::RelayPolicy`] told; what is over them comes back as [`ServerMessage::Throttled`].
+    Relay {
+        /// Who it is for.
+        to: PeerId,
+        /// As in [`ClientMessage::Signal`].
+        epoch: u32,
+        /// The packet.
+        packet: PacketBytes,
+    },
 }
 
 impl Message for ClientMessage {
-    const KINDS: u32 = 5;
+    const KINDS: u32 = 6;
 }
 
 /// Another member of the room.
@@ -124,6 +136,9 @@ pub enum LeaveReason {
     Lost,
     /// The server sent it away: it broke a limit or did not keep up.
     Evicted,
+    /// The server heard nothing from it for too long, or it said that it will come back. Its network may be gone for a
+    /// while, and it may live on.
+    Silent,
 }
 
 impl LeaveReason {
@@ -133,6 +148,7 @@ impl LeaveReason {
             Self::Left => "left",
             Self::Lost => "lost",
             Self::Evicted => "evicted",
+            Self::Silent => "silent",
         }
     }
 }
@@ -298,10 +314,37 @@ pub enum ServerMessage {
         /// The ping's nonce.
         nonce: u32,
     },
+    /// Kind 6: a sealed packet from a member of the same room; `from` and `epoch` are stamped by the server.
+    Relayed {
+        /// Who sent it.
+        from: PeerId,
+        /// The sender's epoch.
+        epoch: u32,
+        /// The packet.
+        packet: PacketBytes,
+    },
+    /// Kind 7: how much this server passes on by [`ClientMessage::Relay`], in the same frame as the welcome. Each packet
+    /// counts its length and [`limits::RELAY_PACKET_COST`]. A server that sends none passes nothing on.
+    RelayPolicy {
+        /// Bytes that come back to this member each second; 0 when the server passes nothing on.
+        bytes_per_second: u32,
+        /// Bytes that can be saved up.
+        burst: u32,
+    },
+    /// Kind 8: a packet was over a limit and was not passed on. Nothing more should be sent to that member by
+    /// [`ClientMessage::Relay`] for a while.
+    Throttled {
+        /// Who it was for.
+        to: PeerId,
+        /// The receiver's epoch as the sender gave it.
+        epoch: u32,
+        /// For how long, in milliseconds.
+        wait_ms: u32,
+    },
 }
 
 impl Message for ServerMessage {
-    const KINDS: u32 = 6;
+    const KINDS: u32 = 9;
 }
 
 /// The subprotocol value that carries a join in the upgrade request, or `None` when it would be too long for a

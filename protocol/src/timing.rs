@@ -2,16 +2,25 @@
 
 /// How long a join waits for its warm connections to find a first candidate before it goes out without.
 pub const WARM_UP_MS: u64 = 150;
-/// From opening the WebSocket to the welcome.
+/// From opening the WebSocket to the welcome, when joining for the first time and at every third attempt to come back.
 pub const WELCOME_MS: u64 = 5_000;
+/// The same for the other attempts to come back. A connection request that is lost in a dead network is repeated after
+/// 1 and 3 s, so a new one soon finds a network that is back before the old one would.
+pub const RETURN_MS: u64 = 2_500;
 /// A first join that the server has not let in by then fails, unless the application says otherwise.
 pub const JOIN_MS: u64 = 10_000;
 /// Shortest and longest back-off before the WebSocket is opened again; the wait doubles, with full jitter.
 pub const BACKOFF_MS: (u64, u64) = (250, 8_000);
+/// The longest while peers may still be waiting for us: the first minute.
+pub const EARLY_BACKOFF_MS: (u64, u64) = (60_000, 1_000);
+/// When the server goes down and says so, its members come back spread over this time.
+pub const SPREAD_MS: u64 = 5_000;
 /// Silence after which the server is asked for a sign of life.
 pub const SOCKET_IDLE_MS: u64 = 6_000;
 /// The server's time to give it.
 pub const SOCKET_PONG_MS: u64 = 5_000;
+/// The same when paths to peers have fallen silent or the network changed, which makes a dead socket likely.
+pub const SOCKET_CHECK_MS: u64 = 1_500;
 
 /// From meeting a peer until both cards are applied.
 pub const CARD_EXCHANGE_MS: u64 = 4_000;
@@ -30,9 +39,42 @@ pub const RESENDS: u32 = 3;
 /// All attempts together, from meeting a peer or losing its connection until the error.
 pub const CONNECT_MS: u64 = 45_000;
 
-/// A peer whose server connection broke must answer a ping on its direct connection within this.
-pub const PROBE_MS: u64 = 3_000;
+/// First pause before a direct connection is tried again after all attempts failed; it doubles up to the second.
+pub const TRY_AGAIN_MS: (u64, u64) = (30_000, 300_000);
 /// Deposited cards are replaced after this, since NATs forget mappings.
 pub const CARD_AGE_MS: u64 = 300_000;
 /// After saying goodbye, connections stay open this long so that it goes out.
 pub const GOODBYE_MS: u64 = 100;
+
+/// A path to a peer that nothing was heard from for this long is asked for a sign of life.
+pub const HEARTBEAT_MS: u64 = 1_000;
+/// The same while messages are under way.
+pub const IN_FLIGHT_PING_MS: u64 = 500;
+/// How long an answer may take before other paths are used: the first, and two round trips, but at most the second.
+pub const QUIET_MS: (u64, u64) = (400, 3_000);
+/// The round trip of a path before it is measured.
+pub const ASSUMED_RTT_MS: u64 = 100;
+/// Between two frames that ask for an acknowledgement.
+pub const ASK_MS: u64 = 100;
+/// The WebSocket is looked at again after this while it holds more than it should.
+pub const SOCKET_FULL_MS: u64 = 50;
+/// A peer that nothing was heard from for this long, over any path, is suspended: three missed heartbeats.
+pub const SUSPEND_MS: u64 = 3_500;
+/// A direct path that is quiet for this long is made anew, when the peer can be told so.
+pub const DIRECT_DEAD_MS: u64 = 5_000;
+/// A peer whose socket broke, as when a page crashes, and that nothing is heard from has left after this.
+pub const LOST_MS: u64 = 8_000;
+/// And not before it had this long to come back.
+pub const PROBE_MS: u64 = 3_000;
+/// A peer that nothing is heard from has left after this, unless the application says otherwise.
+pub const PEER_TIMEOUT_MS: u64 = 60_000;
+/// First pause before the newest value of a latest channel is sent again; it doubles up to the second.
+pub const LATEST_RETRY_MS: (u64, u64) = (250, 2_000);
+/// What went through the server is sent again when nothing was acknowledged for this long.
+pub const STALLED_MS: u64 = 5_000;
+/// Leaving waits this long for what was sent to be acknowledged.
+pub const LINGER_MS: u64 = 5_000;
+/// A timer that runs late by more than this shows that the page was frozen.
+pub const FROZEN_MS: u64 = 3_000;
+/// Confirmations that did not come within this are a timeout, unless the application says otherwise.
+pub const CONFIRM_MS: u64 = 30_000;

@@ -4,20 +4,23 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Debug;
+use std::rc::Rc;
 
 use peerloom_protocol::bounded::{List, Text};
+use peerloom_protocol::call::Calls;
 use peerloom_protocol::candidate::Candidate;
 use peerloom_protocol::card::{Card, IceText, SctpInit};
 use peerloom_protocol::codec::{self, CodecError, Message};
 use peerloom_protocol::control::Control;
 use peerloom_protocol::envelope::Envelope;
-use peerloom_protocol::hello::{Delivery, Hello};
+use peerloom_protocol::hello::{Delivery, Hello, SessionHello};
 use peerloom_protocol::id::{PeerId, ResumeToken};
 use peerloom_protocol::limits;
 use peerloom_protocol::signal::{
-    self, CardBytes, ClientMessage, EnvelopeBytes, HelloBytes, Join, LeaveReason, Member, Refusal,
-    ServerMessage, TaggedCard, Welcome,
+    self, CardBytes, ClientMessage, EnvelopeBytes, HelloBytes, Join, LeaveReason, Member, PacketBytes,
+    Refusal, ServerMessage, TaggedCard, Welcome,
 };
+use peerloom_protocol::stream::Streams;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -53,6 +56,8 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
             .prop_map(|(to, epoch, envelope)| ClientMessage::Signal { to, epoch, envelope }),
         (any::<bool>(), cards).prop_map(|(replace, cards)| ClientMessage::Deposit { replace, cards }),
         any::<u32>().prop_map(|nonce| ClientMessage::Ping { nonce }),
+        (id(), any::<u32>(), bytes::<PacketBytes>(500))
+            .prop_map(|(to, epoch, packet)| ClientMessage::Relay { to, epoch, packet }),
     ]
 }
 
@@ -64,7 +69,12 @@ fn member() -> impl Strategy<Value = Member> {
 
 fn server_message() -> impl Strategy<Value = ServerMessage> {
     let members = vec(member(), 0..20).prop_map(|members| List::try_from(members).unwrap());
-    let reason = prop_oneof![Just(LeaveReason::Left), Just(LeaveReason::Lost), Just(LeaveReason::Evicted)];
+    let reason = prop_oneof![
+        Just(LeaveReason::Left),
+        Just(LeaveReason::Lost),
+        Just(LeaveReason::Evicted),
+        Just(LeaveReason::Silent),
+    ];
     let refusal =
         prop_oneof![Just(Refusal::BadMessage), Just(Refusal::PeerGone), Just(Refusal::Unauthorized)];
     prop_oneof![
@@ -81,6 +91,15 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
             .prop_map(|(from, epoch, envelope)| ServerMessage::Signal { from, epoch, envelope }),
         (refusal, text(256)).prop_map(|(refusal, detail)| ServerMessage::Refused { refusal, detail }),
         any::<u32>().prop_map(|nonce| ServerMessage::Pong { nonce }),
+        (id(), any::<u32>(), bytes::<PacketBytes>(500))
+            .prop_map(|(from, epoch, packet)| ServerMessage::Relayed { from, epoch, packet }),
+        (any::<u32>(), any::<u32>())
+            .prop_map(|(bytes_per_second, burst)| ServerMessage::RelayPolicy { bytes_per_second, burst }),
+        (id(), any::<u32>(), any::<u32>()).prop_map(|(to, epoch, wait_ms)| ServerMessage::Throttled {
+            to,
+            epoch,
+            wait_ms
+        }),
     ]
 }
 
@@ -114,6 +133,7 @@ fn control() -> impl Strategy<Value = Control> {
         any::<u32>().prop_map(|nonce| Control::Ping { nonce }),
         any::<u32>().prop_map(|nonce| Control::Pong { nonce }),
         Just(Control::Bye),
+        any::<(u32, u32)>().prop_map(|(mine, yours)| Control::Begin { mine, yours }),
     ]
 }
 
@@ -126,9 +146,11 @@ fn hello() -> impl Strategy<Value = Hello> {
     ];
     let channels =
         prop::collection::btree_map("[a-zé]{1,20}", (delivery, "json|bytes"), 0..=limits::MAX_CHANNELS);
-    (channels, "[ -~]{0,200}").prop_map(|(channels, metadata)| {
-        Hello::new(channels.into_iter().map(|(label, (delivery, codec))| (label, delivery, codec)), &metadata)
-            .unwrap()
+    let session = (any::<[u8; 8]>(), any::<[u8; 32]>(), any::<u32>(), any::<bool>())
+        .prop_map(|(page, key, window, relay)| SessionHello { page, key, window, relay });
+    (channels, "[ -~]{0,200}", option::of(session)).prop_map(|(channels, metadata, session)| {
+        let channels = channels.into_iter().map(|(label, (delivery, codec))| (label, delivery, codec));
+        Hello { session, ..Hello::new(channels, &metadata).unwrap() }
     })
 }
 
@@ -162,6 +184,9 @@ fn decode_by_all(frame: &[u8]) {
     drain::<Envelope>(frame);
     drain::<Control>(frame);
     let _ = Control::decode(frame).map(Iterator::count);
+    let mut streams = Streams::<Rc<[u8]>>::new(PeerId([1; 16]), PeerId([2; 16]));
+    let mut calls = Calls::<Rc<[u8]>>::new(1);
+    let _ = (streams.handle(frame, frame.len()), calls.handle(frame, frame.len()));
     let _ = Hello::decode(frame);
     let _ = Card::decode(frame);
     if let Ok(envelope) = EnvelopeBytes::try_from(frame.to_vec()) {
@@ -284,9 +309,11 @@ fn a_forged_length_is_refused_and_costs_nothing() {
         refused::<ClientMessage>(&record(0, &[1, b'r', 0, 0, 0, 1], lie), 0); // token
         refused::<ClientMessage>(&record(2, &[0; 17], lie), 2); // envelope
         refused::<ClientMessage>(&record(3, &[0], lie), 3); // number of deposited cards
+        refused::<ClientMessage>(&record(5, &[0; 17], lie), 5); // packet
         refused::<ServerMessage>(&record(0, &[0; 16 + 1 + 32], lie), 0); // number of members
         refused::<ServerMessage>(&record(1, &[0; 17], lie), 1); // hello
         refused::<ServerMessage>(&record(4, &[0], lie), 4); // detail
+        refused::<ServerMessage>(&record(6, &[0; 17], lie), 6); // packet
         refused::<Envelope>(&record(0, &[], lie), 0); // card
         refused::<Envelope>(&record(2, &[1], lie), 2); // offer
         assert!(Hello::decode(&record(0, &[], lie)).is_err()); // number of channels

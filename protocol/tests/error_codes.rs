@@ -1,10 +1,12 @@
 //! `docs/errors.md` and `docs/wire.md` name every code that an application or a client can meet.
 
+use peerloom_protocol::call::{CallError, CallFailure, CallFault, code};
 use peerloom_protocol::channel::{FrameError, SendError};
 use peerloom_protocol::codec::CodecError;
 use peerloom_protocol::failure::{LinkError, RoomError};
 use peerloom_protocol::hello::ProtocolError;
 use peerloom_protocol::signal::{LeaveReason, Refusal};
+use peerloom_protocol::stream::{StreamError, StreamFault};
 
 const ERRORS: &str = include_str!("../../docs/errors.md");
 const WIRE: &str = include_str!("../../docs/wire.md");
@@ -33,15 +35,42 @@ fn every_code_is_explained() {
         protocol().code(),
         ProtocolError::MetadataTooLong(0).code(),
         ProtocolError::MissingChannel("x".into()).code(),
+        ProtocolError::Version.code(),
         SendError::MessageTooLarge { len: 0, max: 0 }.code(),
         FrameError::Empty.code(),
         FrameError::MessageTooLarge(0).code(),
-        FrameError::OutOfOrder { seq: 0, expected: 0 }.code(),
+        FrameError::BadAck(0).code(),
+        FrameError::WindowExceeded.code(),
         FrameError::ReassemblyLimit.code(),
         CodecError::Empty.code(),
         CodecError::Version(0).code(),
         CodecError::TooLong { len: 0, max: 0 }.code(),
     ]);
+    codes.extend([
+        StreamError::NameTooLong(0).code(),
+        StreamError::TooManyStreams.code(),
+        StreamError::Closed.code(),
+        StreamError::PeerGone.code(),
+        StreamFault::Malformed.code(),
+        StreamFault::BadId(0, 0).code(),
+        StreamFault::UnknownStream(0).code(),
+        StreamFault::AfterEnd(0).code(),
+        StreamFault::NotEnded(0).code(),
+        StreamFault::OverGrant(0).code(),
+        StreamFault::TooManyStreams.code(),
+        CallError::MessageTooLarge(0).code(),
+        CallError::TooManyCalls.code(),
+        CallError::PeerGone.code(),
+        CallFault::Malformed.code(),
+        CallFault::BadId(0).code(),
+        CallFault::TooManyCalls.code(),
+        code::NO_HANDLER,
+        code::TOO_MANY_CALLS,
+    ]);
+    let failures = [CallFailure::TimedOut, CallFailure::PeerGone];
+    codes.extend(
+        failures.map(|failure| if failure == CallFailure::TimedOut { "call-timeout" } else { "peer-gone" }),
+    );
     let missing: Vec<_> = codes.into_iter().filter(|code| !row(ERRORS, code)).collect();
     assert!(missing.is_empty(), "docs/errors.md has no row for {missing:?}");
     for reason in all::<LeaveReason>() {

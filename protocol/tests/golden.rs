@@ -13,7 +13,7 @@ use peerloom_protocol::card::{Card, IceText};
 use peerloom_protocol::codec::{self, Message};
 use peerloom_protocol::control::Control;
 use peerloom_protocol::envelope::Envelope;
-use peerloom_protocol::hello::{Delivery, Hello};
+use peerloom_protocol::hello::{Delivery, Hello, SessionHello};
 use peerloom_protocol::id::{PeerId, ResumeToken};
 use peerloom_protocol::sdp::{self, DtlsRole};
 use peerloom_protocol::signal::{
@@ -87,6 +87,11 @@ fn some_card(number: u8) -> signal::CardBytes {
     vec![0xca, number].try_into().unwrap()
 }
 
+/// Stands for a sealed packet in messages that only carry one.
+fn packet() -> signal::PacketBytes {
+    vec![0x5e, 0xa1, 0xed].try_into().unwrap()
+}
+
 fn join() -> Join {
     Join {
         room: "demo".try_into().unwrap(),
@@ -140,6 +145,7 @@ fn every_vector_of_the_document_is_what_is_sent() {
         .message("client-signal", &ClientMessage::Signal { to: id(0x22), epoch: 300, envelope: envelope() });
     golden.message("client-deposit", &ClientMessage::Deposit { replace: false, cards: deposit });
     golden.message("client-ping", &ClientMessage::Ping { nonce: 1000 });
+    golden.message("client-relay", &ClientMessage::Relay { to: id(0x22), epoch: 300, packet: packet() });
 
     let members = vec![member()].try_into().unwrap();
     let welcome = Welcome { id: id(0x11), epoch: 301, resume: ResumeToken([7; 32]), members };
@@ -155,6 +161,13 @@ fn every_vector_of_the_document_is_what_is_sent() {
     );
     golden.message("server-refused", &refused);
     golden.message("server-pong", &ServerMessage::Pong { nonce: 1000 });
+    golden
+        .message("server-relayed", &ServerMessage::Relayed { from: id(0x11), epoch: 301, packet: packet() });
+    golden.message(
+        "server-relay-policy",
+        &ServerMessage::RelayPolicy { bytes_per_second: 131_072, burst: 262_144 },
+    );
+    golden.message("server-throttled", &ServerMessage::Throttled { to: id(0x22), epoch: 300, wait_ms: 1500 });
 
     let sdp = || "v=0".try_into().unwrap();
     golden.message("envelope-card", &Envelope::Card { card: some_card(3) });
@@ -166,11 +179,17 @@ fn every_vector_of_the_document_is_what_is_sent() {
     golden.message("control-ping", &Control::Ping { nonce: 300 });
     golden.message("control-pong", &Control::Pong { nonce: 300 });
     golden.message("control-bye", &Control::Bye);
+    golden.message("control-begin", &Control::Begin { mine: 300, yours: 0 });
+    golden.bytes("control-begin-answer", &Control::Begin { mine: 1000, yours: 300 }.encode());
 
     let hello = [("cursor", Delivery::Latest, "json"), ("chat", Delivery::Ordered, "json")];
     let hello = hello.map(|(label, delivery, codec)| (label.to_owned(), delivery, codec.to_owned()));
     let hello = Hello::new(hello, r#"{"name":"Ada"}"#).unwrap();
     golden.bytes("hello", &hello.encode());
+    assert_eq!(Hello::decode(&hello.encode()), Ok(hello.clone()));
+    let session = SessionHello { page: [0xaa; 8], key: [0xbb; 32], window: 1 << 20, relay: true };
+    let hello = Hello { session: Some(session), ..Hello::default() };
+    golden.bytes("hello-session", &hello.encode());
     assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
     golden.bytes("hello-empty", &Hello::default().encode());
 
@@ -179,7 +198,11 @@ fn every_vector_of_the_document_is_what_is_sent() {
     let far = "candidate:a+1 1 tcp 1019216383 2001:db8::7 9 typ host tcptype active";
     golden.bytes("candidate-tcp", &postcard::to_extend(&Candidate::parse(far).unwrap(), Vec::new()).unwrap());
 
-    let untested: Vec<_> = golden.0.keys().filter(|name| !name.starts_with("frame-")).collect();
+    let made = streams::messages().into_iter().chain(calls::messages());
+    made.for_each(|(name, message)| golden.bytes(name, &message));
+
+    let elsewhere = |name: &str| ["frame-", "packet-", "sealed-"].iter().any(|kind| name.starts_with(kind));
+    let untested: Vec<_> = golden.0.keys().filter(|name| !elsewhere(name)).collect();
     assert!(untested.is_empty(), "vectors of no message: {untested:?}");
 }
 
@@ -203,19 +226,24 @@ fn the_answer_written_from_the_card_is_that_of_the_document() {
 mod frames {
     use std::rc::Rc;
 
-    use peerloom_protocol::channel::{Outbox, parse};
+    use peerloom_protocol::channel::{Ack, Body, Frame, Inbox, Outbox, Via, parse};
+    use peerloom_protocol::limits;
 
     use super::*;
 
     #[test]
     fn batches_and_fragments_are_those_of_the_document() {
         let vectors = vectors();
-        let mut outbox: Outbox<Rc<[u8]>> = Outbox::new(Delivery::Ordered);
-        let mut frame = Vec::new();
+        let mut outbox: Outbox<Rc<[u8]>> =
+            Outbox::new(Delivery::Ordered, limits::WINDOW_BYTES, limits::WINDOW_BYTES);
         // The vectors begin at message 7 and at message 300.
         let mut send = |texts: &[&[u8]]| -> Vec<Vec<u8>> {
-            texts.iter().for_each(|text| outbox.push(0, Rc::from(*text)).unwrap());
-            std::iter::from_fn(|| outbox.next_frame(0, 0, &mut frame).then(|| frame.clone())).collect()
+            texts.iter().for_each(|text| assert!(outbox.push(0, Rc::from(*text)).is_ok()));
+            let next = || {
+                let mut frame = Vec::new();
+                outbox.write(0, Via::Direct, true, limits::MAX_FRAME_BYTES, &mut frame).map(|_| frame)
+            };
+            std::iter::from_fn(next).collect()
         };
         send(&[&b"x"[..]; 7]);
         let batch = send(&[b"hi", b"", b"you"]);
@@ -234,5 +262,202 @@ mod frames {
         header(2, "frame-fragment-last", 7_280);
         assert_eq!(hex(&sent[3]), hex(&vectors["frame-after"]));
         assert_eq!(sent.len(), 4);
+    }
+
+    /// The receiver has messages 0 to 9 of those above, and the first two fragments of message 10, of 40,000 bytes.
+    #[test]
+    fn acknowledgements_are_those_of_the_document() {
+        let vectors = vectors();
+        let read = |name: &str| parse(&vectors[name], vectors[name].len()).unwrap();
+        let ack = Ack { seq: 10, offset: 32_720, granted: limits::WINDOW_BYTES.into() };
+        assert_eq!(read("frame-ack"), Frame { ack: Some(ack), asks: false, body: None });
+        let batch = &vectors["frame-ack-batch"];
+        let Frame { ack: Some(same), asks: true, body: Some(Body::Batch { first_seq: 7, ranges }) } =
+            read("frame-ack-batch")
+        else {
+            panic!("an acknowledgement, and a batch that asks for one")
+        };
+        let texts: Vec<_> = ranges.into_iter().map(|range| &batch[range]).collect();
+        assert_eq!((same, texts), (ack, vec![&b"hi"[..], b"", b"you"]));
+
+        let mut outbox: Outbox<Rc<[u8]>> =
+            Outbox::new(Delivery::Ordered, limits::WINDOW_BYTES, limits::WINDOW_BYTES);
+        let mut inbox: Inbox<usize> = Inbox::new(Delivery::Ordered, limits::WINDOW_BYTES);
+        (0..10).for_each(|_| assert!(outbox.push(0, Rc::from(*b"x")).is_ok()));
+        outbox.push(0, vec![0; 40_000].into()).unwrap();
+        for _ in 0..3 {
+            let mut frame = Vec::new();
+            outbox.write(0, Via::Direct, true, limits::MAX_FRAME_BYTES, &mut frame).unwrap();
+            let body = parse(&frame, frame.len()).unwrap().body.unwrap();
+            let _ = inbox.accept(body, false, |range| range.len()).unwrap();
+        }
+        assert_eq!(inbox.take_ack(), ack);
+    }
+}
+
+/// Plain packets, as they are before they are sealed: made and read as the document says.
+mod packets {
+    use peerloom_protocol::channel::parse;
+
+    use super::*;
+
+    fn varint(rest: &mut &[u8]) -> u64 {
+        codec::read_varint(rest).expect("a number")
+    }
+
+    #[test]
+    fn the_packet_of_the_document_holds_a_begin_and_a_batch() {
+        let vectors = vectors();
+        let mut rest = &vectors["packet-plain"][..];
+        assert_eq!(varint(&mut rest), 70_000);
+        let mut records = Vec::new();
+        while !rest.is_empty() {
+            let (channel, len) = (varint(&mut rest), varint(&mut rest) as usize);
+            let (frame, behind) = rest.split_at(len);
+            records.push((channel, frame));
+            rest = behind;
+        }
+        let begin = Control::Begin { mine: 300, yours: 0 }.encode();
+        assert_eq!(records, [(0, &begin[..]), (1, &vectors["frame-batch"][..])]);
+        assert!(parse(records[1].1, records[1].1.len()).is_ok());
+    }
+}
+
+/// Messages of streams, made at both ends and read at the other.
+mod streams {
+    use std::rc::Rc;
+
+    use peerloom_protocol::limits;
+    use peerloom_protocol::stream::Streams;
+
+    use super::*;
+
+    type TestStreams = Streams<Rc<[u8]>>;
+
+    /// The one message that `from` has to send; `to` takes it.
+    fn next(from: &mut TestStreams, to: &mut TestStreams) -> Vec<u8> {
+        let mut message = Vec::new();
+        assert!(from.next_message(&mut message));
+        to.handle(&message, message.len()).unwrap();
+        message
+    }
+
+    pub(crate) fn messages() -> Vec<(&'static str, Vec<u8>)> {
+        let mut made = Vec::new();
+        let (mut a, mut b) = (TestStreams::new(id(1), id(2)), TestStreams::new(id(2), id(1)));
+        let stream = a.open("notes").unwrap();
+        made.push(("stream-open", next(&mut a, &mut b)));
+        a.write(stream, Rc::from(*b"hi")).unwrap();
+        made.push(("stream-data", next(&mut a, &mut b)));
+        b.write(stream, vec![0; limits::STREAM_WINDOW_BYTES].into()).unwrap();
+        b.abort(stream, "never mind");
+        made.push(("stream-reset", next(&mut b, &mut a)));
+        a.write(stream, Rc::from(*b"!")).unwrap();
+        a.finish(stream);
+        made.push(("stream-end", next(&mut a, &mut b)));
+        b.consumed(stream, 3);
+        made.push(("stream-done", next(&mut b, &mut a)));
+        assert!(a.is_empty() && b.is_empty());
+
+        let (mut a, mut b) = (TestStreams::new(id(1), id(2)), TestStreams::new(id(2), id(1)));
+        assert_eq!(a.open("notes"), Ok(stream));
+        next(&mut a, &mut b);
+        a.write(stream, vec![0; limits::STREAM_WINDOW_BYTES].into()).unwrap();
+        (0..10).for_each(|_| drop(next(&mut a, &mut b)));
+        b.consumed(stream, limits::STREAM_WINDOW_BYTES / 2);
+        made.push(("stream-grant", next(&mut b, &mut a)));
+        b.cancel(stream, "enough");
+        made.push(("stream-stop", next(&mut b, &mut a)));
+        made
+    }
+}
+
+/// Messages of calls, made at both ends and read at the other.
+mod calls {
+    use std::rc::Rc;
+
+    use peerloom_protocol::call::Calls;
+    use peerloom_protocol::channel::Payload;
+
+    type TestCalls = Calls<Rc<[u8]>>;
+
+    fn next(from: &mut TestCalls, to: &mut TestCalls) -> Vec<u8> {
+        let message = from.next_message().unwrap();
+        let mut bytes = Vec::new();
+        message.append_range(0..message.len(), &mut bytes);
+        to.handle(&bytes, bytes.len()).unwrap();
+        bytes
+    }
+
+    pub(crate) fn messages() -> Vec<(&'static str, Vec<u8>)> {
+        let mut made = Vec::new();
+        let (mut a, mut b) = (TestCalls::new(2), TestCalls::new(2));
+        let ids = [(); 3].map(|()| a.call(1, Rc::from(*b"ping"), None).unwrap());
+        made.push(("call-request", next(&mut a, &mut b)));
+        (0..2).for_each(|_| drop(next(&mut a, &mut b)));
+        b.respond(ids[0], Rc::from(*b"pong")).unwrap();
+        made.push(("call-response", next(&mut b, &mut a)));
+        b.refuse(ids[1], "not-now", "busy");
+        made.push(("call-failure", next(&mut b, &mut a)));
+        a.cancel(ids[2]);
+        made.push(("call-cancel", next(&mut a, &mut b)));
+        assert_eq!((a.open(), b.open()), ((0, 0), (0, 0)));
+        made
+    }
+}
+
+/// Sealed packets, made by the code and, step by step, as the document says.
+mod sealed {
+    use chacha20poly1305::aead::{Aead, Payload};
+    use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
+    use hkdf::Hkdf;
+    use peerloom_protocol::seal::{Seal, SecretKey};
+    use sha2::Sha256;
+
+    use super::*;
+
+    fn pair() -> (Seal, Seal) {
+        let (first, second) = (SecretKey::from_bytes([0xaa; 32]), SecretKey::from_bytes([0xbb; 32]));
+        (
+            Seal::new(&first, id(0x11), &second.public(), id(0x22), "demo").unwrap(),
+            Seal::new(&second, id(0x22), &first.public(), id(0x11), "demo").unwrap(),
+        )
+    }
+
+    #[test]
+    fn packets_are_those_of_the_document() {
+        let mut golden = Golden(vectors());
+        let (mut first, mut second) = pair();
+        (0..300).for_each(|_| drop(first.seal(b"x")));
+        let packet = first.seal(b"hi");
+        golden.bytes("sealed-packet", &packet);
+        assert_eq!(second.open(&packet), Ok(b"hi".to_vec()));
+        let back = second.seal(b"");
+        golden.bytes("sealed-packet-back", &back);
+        assert_eq!(first.open(&back), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn the_steps_of_the_document_give_its_packets() {
+        let vectors = vectors();
+        let (aa, bb) = ([0xaa; 32], [0xbb; 32]);
+        let public = |secret| x25519_dalek::x25519(secret, x25519_dalek::X25519_BASEPOINT_BYTES);
+        assert_eq!(hex(&x25519_dalek::x25519(aa, public(bb))), hex(&vectors["sealed-shared"]));
+        let info = [&b"\x04demo"[..], &[0x11; 16], &public(aa), &[0x22; 16], &public(bb)].concat();
+        assert_eq!(hex(&info), hex(&vectors["sealed-info"]));
+        let mut keys = [0; 64];
+        Hkdf::<Sha256>::new(Some(b"peerloom relay 1"), &vectors["sealed-shared"])
+            .expand(&info, &mut keys)
+            .unwrap();
+        assert_eq!(hex(&keys), hex(&vectors["sealed-keys"]));
+
+        let packet = |key: &[u8], counter: &[u8], number: u64, msg: &[u8]| {
+            let nonce: [u8; 12] = [&[0; 4][..], &number.to_be_bytes()].concat().try_into().unwrap();
+            let cipher = ChaCha20Poly1305::new_from_slice(key).unwrap();
+            let sealed = cipher.encrypt(&nonce.into(), Payload { msg, aad: counter }).unwrap();
+            hex(&[counter, &sealed].concat())
+        };
+        assert_eq!(packet(&keys[..32], &[0xac, 2], 300, b"hi"), hex(&vectors["sealed-packet"]));
+        assert_eq!(packet(&keys[32..], &[0], 0, b""), hex(&vectors["sealed-packet-back"]));
     }
 }

@@ -7,7 +7,7 @@ import { buildFace, buildModule } from "./products.mjs";
 import { run } from "./run.mjs";
 import { say } from "./steps.mjs";
 
-const FROM_ROOT = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
+const FROM_ROOT = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE", "LICENSE-THIRD-PARTY"];
 
 /** Builds and packs; gives the path of the tarball, `dist/peerloom-VERSION.tgz`. */
 export async function pack() {

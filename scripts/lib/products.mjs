@@ -41,9 +41,22 @@ export function buildModule({ dev = false } = {}) {
     say("compiling the browser module (Rust to WebAssembly) …");
     const profile = dev ? "dev" : "wasm";
     const features = ["--no-default-features", "--features", "npm"];
-    await cargo("build", "--package", "peerloom", ...features, "--profile", profile, "--target", WASM);
+    // Not `build`, which makes the crate's rlib too, and for its sake leaves out link-time optimization.
+    const only = ["--crate-type", "cdylib"];
+    await cargo(
+      "rustc",
+      "--package",
+      "peerloom",
+      ...features,
+      "--profile",
+      profile,
+      "--target",
+      WASM,
+      ...only,
+    );
     say("writing its JavaScript glue …");
-    await glue(join(target, WASM, dev ? "debug" : "wasm", "peerloom.wasm"), glueDir);
+    const panics = dev ? [] : ["--bare-panics"];
+    await glue(join(target, WASM, dev ? "debug" : "wasm", "peerloom.wasm"), glueDir, ...panics);
     if (dev) return;
     say("shrinking both …");
     await shrink(join(glueDir, "peerloom_bg.wasm"), join(glueDir, "peerloom.js"));

@@ -1,6 +1,8 @@
 // The kinds of tests. Each suite gives `{ passed, failed, skipped }`, where `skipped` lists reasons, one line each.
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { buildLink, lackOfNetwork } from "../../tests/internet/lib/network.mjs";
+import { runReady } from "../../tests/internet/lib/run.mjs";
 import { findBrowsers } from "./browsers.mjs";
 import { installPackages, tool } from "./npm.mjs";
 import { pack } from "./pack.mjs";
@@ -49,6 +51,21 @@ async function rust() {
   return cargoTest(["--workspace"]);
 }
 
+/** Sessions in the simulator, in as many random schedules as time allows; a failure prints the seed that repeats it. */
+async function schedules() {
+  const env = { SESSION_SCHEDULES: ci ? "100000" : "20000" };
+  const args = [
+    "--release",
+    "--package",
+    "peerloom-protocol",
+    "--test",
+    "session_schedules",
+    "--",
+    "--nocapture",
+  ];
+  return cargoTest(args, env);
+}
+
 async function wasm() {
   const missing = await findBrowsers("chromium", "chromedriver");
   await findRust();
@@ -70,6 +87,14 @@ async function browser() {
   return { ...counts, skipped: [...noFirefox, ...counts.skipped] };
 }
 
+async function net() {
+  const lack = await lackOfNetwork();
+  if (lack) return { passed: 0, failed: 0, skipped: [lack] };
+  await buildAll();
+  await buildLink();
+  return runReady();
+}
+
 async function packageSuite() {
   await buildAll();
   const tarball = await pack();
@@ -81,8 +106,10 @@ async function packageSuite() {
 /** Every suite by name, in the order they run. */
 export const suites = {
   rust: { title: "Rust tests", run: rust },
+  schedules: { title: "random schedules of sessions", run: schedules },
   wasm: { title: "Rust tests in a browser", run: wasm },
   browser: { title: "whole-system tests in browsers", run: browser },
+  net: { title: "scenarios in a small internet", run: net },
   package: { title: "tests of the packed npm package", run: packageSuite },
 };
 

@@ -1,9 +1,13 @@
 //! One error type for everything the SDK refuses, with the code that `docs/errors.md` explains.
 
+use peerloom_protocol::call::CallError;
+#[cfg(feature = "typed")]
+use peerloom_protocol::call::{CallFailure, code};
 use peerloom_protocol::channel::SendError;
 use peerloom_protocol::failure::LinkError;
 use peerloom_protocol::failure::RoomError;
 use peerloom_protocol::hello::ProtocolError;
+use peerloom_protocol::stream::StreamError;
 use wasm_bindgen::{JsCast, JsValue};
 
 /// Why something failed. [`Error::code`] is stable: the same in Rust, TypeScript and the documentation.
@@ -22,6 +26,24 @@ pub enum Error {
     /// A message cannot be sent.
     #[error(transparent)]
     Send(#[from] SendError),
+    /// A stream cannot be opened or written to.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// A call cannot be made.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// A call that was made has no result.
+    #[cfg(feature = "typed")]
+    #[error("{}", told(.0))]
+    CallFailed(CallFailure),
+    /// The other end aborted its direction of a stream; this is its reason.
+    #[cfg(feature = "typed")]
+    #[error("the other end aborted the stream: {0}")]
+    StreamAborted(String),
+    /// The other end reads no more of a stream; this is its reason.
+    #[cfg(feature = "typed")]
+    #[error("the other end cancelled the stream: {0}")]
+    StreamCancelled(String),
     /// The receiver is not in the room.
     #[error("the peer is not in the room")]
     PeerGone,
@@ -42,6 +64,26 @@ pub enum Error {
     Browser(String),
 }
 
+/// Codes of failed calls that mean the same whoever made them. Others are a handler's own.
+#[cfg(feature = "typed")]
+const CALL_CODES: [&str; 4] =
+    [code::NO_HANDLER, code::TOO_MANY_CALLS, "invalid-message", "message-too-large"];
+
+/// What the other end said, where it said something.
+#[cfg(feature = "typed")]
+fn told(failure: &CallFailure) -> String {
+    match failure {
+        CallFailure::Remote { code, message } => format!("the call failed: {} ({})", &**message, &**code),
+        other => other.to_string(),
+    }
+}
+
+/// Reasons of streams that are not the other application's.
+#[cfg(feature = "typed")]
+fn stream_code(reason: &str) -> Option<&'static str> {
+    ["peer-gone", "no-handler", "too-many-streams"].into_iter().find(|code| *code == reason)
+}
+
 impl Error {
     /// The stable name of this error.
     pub fn code(&self) -> &'static str {
@@ -50,6 +92,20 @@ impl Error {
             Self::Link(error) => error.code(),
             Self::Protocol(error) => error.code(),
             Self::Send(error) => error.code(),
+            Self::Stream(error) => error.code(),
+            Self::Call(error) => error.code(),
+            #[cfg(feature = "typed")]
+            Self::CallFailed(CallFailure::TimedOut) => "call-timeout",
+            #[cfg(feature = "typed")]
+            Self::CallFailed(CallFailure::PeerGone) => "peer-gone",
+            #[cfg(feature = "typed")]
+            Self::CallFailed(failure) => {
+                CALL_CODES.into_iter().find(|c| *c == failure.code()).unwrap_or("call-failed")
+            }
+            #[cfg(feature = "typed")]
+            Self::StreamAborted(reason) => stream_code(reason).unwrap_or("stream-aborted"),
+            #[cfg(feature = "typed")]
+            Self::StreamCancelled(reason) => stream_code(reason).unwrap_or("stream-cancelled"),
             Self::PeerGone => "peer-gone",
             Self::Closed => "closed",
             Self::BadUrl(_) => "bad-url",
@@ -75,6 +131,12 @@ mod tests {
     fn every_code_of_the_sdk_is_explained() {
         let text = String::new;
         let errors = [
+            #[cfg(feature = "typed")]
+            Error::CallFailed(CallFailure::Remote { code: Default::default(), message: Default::default() }),
+            #[cfg(feature = "typed")]
+            Error::StreamAborted(text()),
+            #[cfg(feature = "typed")]
+            Error::StreamCancelled(text()),
             Error::PeerGone,
             Error::Closed,
             Error::BadUrl(text()),

@@ -8,14 +8,18 @@ use std::rc::Rc;
 
 use js_sys::{Array, Function, JsString, Object, Reflect, Uint8Array, Uint32Array};
 use peerloom_protocol::action::{Event, SignalingState};
+use peerloom_protocol::call::{CallFailure, CallId, Event as CallEvent};
 use peerloom_protocol::hello::{Delivery, Hello, ProtocolError};
 use peerloom_protocol::id::PeerId;
-use peerloom_protocol::room::Config;
+use peerloom_protocol::limits;
+use peerloom_protocol::session::{Options, RelayMode};
+use peerloom_protocol::stream::{Event as StreamEvent, StreamId};
+use peerloom_protocol::timing;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::{RtcConfiguration, RtcPeerConnection};
 
-use crate::driver::{self, ChannelIndex, Driver, Path, Payload, SendOutcome, Settings, Sink};
+use crate::driver::{self, ChannelIndex, Driver, End, Path, Payload, Sending, Settings, Sink, Source};
 use crate::error::Error;
 
 /// `{ code, message }`: the TypeScript face makes a `PeerloomError` of it.
@@ -47,6 +51,8 @@ struct JsSink {
     on_event: Function,
     /// `(peer id, channel, buffer, [start, end, …])`
     on_messages: Function,
+    /// `(kind, peer id, stream or call, detail, detail)`
+    on_more: Function,
 }
 
 impl JsSink {
@@ -54,6 +60,14 @@ impl JsSink {
         let peer = peer.map(|id| id.to_string()).unwrap_or_default();
         // The face's functions do not throw; if one did, the room must go on.
         let _ = self.on_event.apply(&JsValue::NULL, &Array::of4(&kind.into(), &peer.into(), &detail, &error));
+    }
+}
+
+impl JsSink {
+    fn tell_more(&self, kind: &str, peer: PeerId, id: u64, detail: JsValue, more: JsValue) {
+        // Ids count from 0, so they fit.
+        let (peer, id) = (peer.to_string().into(), JsValue::from_f64(id as f64));
+        let _ = self.on_more.apply(&JsValue::NULL, &Array::of5(&kind.into(), &peer, &id, &detail, &more));
     }
 }
 
@@ -66,8 +80,17 @@ impl Sink for JsSink {
                 self.tell("signaling", None, SignalingState::name(*state).into(), none)
             }
             Event::PeerJoined { id, metadata } => self.tell("joined", Some(*id), metadata.into(), none),
-            Event::PeerConnected(id, _) => self.tell("connected", Some(*id), none.clone(), none),
+            Event::PeerConnected(id) => self.tell("connected", Some(*id), none.clone(), none),
             Event::PeerSuspended(id) => self.tell("suspended", Some(*id), none.clone(), none),
+            Event::PeerResumed(id) => self.tell("resumed", Some(*id), none.clone(), none),
+            Event::Undelivered { id, channel, messages, bytes } => {
+                let counts = [*channel, *messages, *bytes].map(|count| JsValue::from_f64(count as f64));
+                self.tell("undelivered", Some(*id), counts.iter().collect::<Array>().into(), none);
+            }
+            Event::Violation { id, channel, error } => {
+                let what = error_object(error.code(), &error.to_string());
+                self.tell("violation", Some(*id), (*channel as u32).into(), what);
+            }
             Event::PeerLeft(id, reason) => self.tell("left", Some(*id), reason.code().into(), none),
             Event::PeerFailed(id, error) => {
                 self.tell("failed", Some(*id), none, error_object(error.code(), &error.to_string()));
@@ -80,21 +103,49 @@ impl Sink for JsSink {
         }
     }
 
-    fn path(&self, peer: PeerId, path: Path) {
-        self.tell("path", Some(peer), path.name().into(), JsValue::NULL);
+    fn path(&self, peer: PeerId, path: Option<Path>) {
+        let name = path.map_or("connecting", Path::name);
+        self.tell("path", Some(peer), name.into(), JsValue::NULL);
     }
 
-    fn messages(&self, from: PeerId, channel: ChannelIndex, buffer: &Uint8Array, ranges: &[Range<usize>]) {
+    fn messages(&self, source: Source, buffer: &Uint8Array, ranges: &[Range<usize>]) {
         // Offsets fit: a buffer holds at most one message of 16 MiB, or one frame.
         let places: Vec<u32> =
             ranges.iter().flat_map(|range| [range.start as u32, range.end as u32]).collect();
         let places = Uint32Array::from(&places[..]);
-        let arguments = Array::of4(&from.to_string().into(), &(channel as u32).into(), buffer, &places);
+        let (from, channel) = (source.from.to_string().into(), (source.channel as u32).into());
+        let arguments = Array::of4(&from, &channel, buffer, &places);
         let _ = self.on_messages.apply(&JsValue::NULL, &arguments);
     }
 
-    fn violation(&self, from: PeerId, channel: ChannelIndex, code: &'static str, detail: &str) {
-        self.tell("violation", Some(from), (channel as u32).into(), error_object(code, detail));
+    fn stream(&self, peer: PeerId, event: &StreamEvent, bytes: Option<&Uint8Array>) {
+        let (kind, id, detail) = match event {
+            StreamEvent::Opened { id, name } => ("opened", id, (**name).into()),
+            StreamEvent::Data { id, .. } => ("data", id, bytes.into()),
+            StreamEvent::Ended { id } => ("ended", id, JsValue::NULL),
+            StreamEvent::Aborted { id, reason } => ("aborted", id, (**reason).into()),
+            StreamEvent::Cancelled { id, reason } => ("cancelled", id, (**reason).into()),
+            StreamEvent::Writable { id } => ("writable", id, JsValue::NULL),
+            StreamEvent::Closed { id } => ("closed", id, JsValue::NULL),
+            _ => return,
+        };
+        self.tell_more(kind, peer, id.0, detail, JsValue::NULL);
+    }
+
+    fn call(&self, peer: PeerId, event: &CallEvent, bytes: Option<&Uint8Array>) {
+        let (kind, id, detail, more) = match event {
+            CallEvent::Request { id, method, .. } => ("request", id, bytes.into(), (*method as u32).into()),
+            CallEvent::Cancelled { id } => ("dropped", id, JsValue::NULL, JsValue::NULL),
+            CallEvent::Response { id, .. } => ("response", id, bytes.into(), JsValue::NULL),
+            CallEvent::Failed { id, failure: CallFailure::Remote { code, message } } => {
+                ("failed", id, (**code).into(), (**message).into())
+            }
+            CallEvent::Failed { id, failure } => {
+                ("lost", id, failure.code().into(), failure.to_string().into())
+            }
+            _ => return,
+        };
+        self.tell_more(kind, peer, id.0, detail, more);
     }
 }
 
@@ -114,6 +165,36 @@ fn read_channel(entry: &JsValue) -> Result<(String, Delivery, String), Error> {
     Ok((label, delivery, text(2)))
 }
 
+/// Reads `{ relay, relayBulk, windowBytes, peerTimeoutMs }`, where the face has put in its defaults.
+fn read_options(options: &JsValue) -> Options {
+    let at = |name: &str| Reflect::get(options, &name.into()).unwrap_or_default();
+    let defaults = Options::default();
+    // Not `clamp`: its panic would print the numbers, and bring 23 KB of code for that.
+    let number =
+        |name: &str, least: f64, most: f64| at(name).as_f64().map(|value| value.max(least).min(most));
+    let (least, most) = (f64::from(limits::MIN_WINDOW_BYTES), f64::from(limits::MAX_WINDOW_BYTES));
+    Options {
+        relay: match at("relay").as_string().as_deref() {
+            Some("fallback") => RelayMode::Fallback,
+            Some("never") => RelayMode::Never,
+            _ => RelayMode::First,
+        },
+        relay_bulk: at("relayBulk").is_truthy(),
+        window: number("windowBytes", least, most).map_or(defaults.window, |bytes| bytes as u32),
+        // A day: sums of times cannot overflow, and no peer is waited for longer.
+        peer_timeout_ms: number("peerTimeoutMs", 5_000.0, 86_400_000.0)
+            .map_or(defaults.peer_timeout_ms, |ms| ms as u64),
+    }
+}
+
+/// Text or bytes.
+fn read_payload(data: &JsValue) -> Payload {
+    match data.dyn_ref::<JsString>() {
+        Some(text) => Payload::text(&String::from(text)),
+        None => Payload::array(data.clone().unchecked_into::<Uint8Array>()),
+    }
+}
+
 /// A room, as the TypeScript face sees it.
 #[wasm_bindgen]
 #[allow(missing_debug_implementations)] // Nobody prints it: it lives behind the TypeScript face.
@@ -121,7 +202,8 @@ pub struct NativeRoom(Rc<Driver>);
 
 #[wasm_bindgen]
 impl NativeRoom {
-    /// Starts joining. `channels` is an array of `[label, delivery, codec]`, `metadata` JSON text.
+    /// Starts joining. `channels` is an array of `[label, delivery, codec]`, `metadata` JSON text, `options` an object as
+    /// [`read_options`] has it, with `resume` and `timeoutMs`.
     ///
     /// # Errors
     /// `{ code, message }` when an argument is not allowed.
@@ -133,42 +215,117 @@ impl NativeRoom {
         channels: &Array,
         metadata: &str,
         configuration: &JsValue,
-        join_timeout_ms: u32,
+        options: &JsValue,
         on_event: Function,
         on_messages: Function,
+        on_more: Function,
     ) -> Result<NativeRoom, JsValue> {
         let channels = channels.iter().map(|entry| read_channel(&entry)).collect::<Result<Vec<_>, _>>()?;
         let hello = Hello::new(channels, metadata).map_err(Error::from)?;
         let configuration = configuration.unchecked_ref::<RtcConfiguration>().clone();
-        let config = Config { room, hello, join_timeout_ms: u64::from(join_timeout_ms) };
-        let settings = Settings { url: driver::server_address(url)?, configuration, config };
-        Ok(Self(Driver::start(settings, Box::new(JsSink { on_event, on_messages }))?))
+        let at = |name: &str| Reflect::get(options, &name.into()).unwrap_or_default();
+        let settings = Settings {
+            url: driver::server_address(url)?,
+            configuration,
+            room,
+            hello,
+            join_timeout_ms: at("timeoutMs").as_f64().unwrap_or(timing::JOIN_MS as f64) as u64,
+            options: read_options(options),
+            resume: at("resume").is_truthy(),
+        };
+        Ok(Self(Driver::start(settings, Box::new(JsSink { on_event, on_messages, on_more }))?))
     }
 
-    /// Sends text or bytes to all, or to one peer. Undefined when queued at once, otherwise `[ticket, promise]`: the
-    /// promise settles when there was room, and the ticket takes the message back.
+    /// Sends text or bytes to all, or to one peer. Undefined when queued at once and nothing more is to be told, otherwise
+    /// `[ticket, queued, confirmed]`: `queued` is a promise that settles when there was room (or undefined), the ticket
+    /// takes the message back until then, and `confirmed` one for `[peer id, outcome, …]` (or undefined), which is asked
+    /// for by `confirm_ms`.
     ///
     /// # Errors
     /// `{ code, message }`; nothing was sent then.
-    pub fn send(&self, channel: u32, data: &JsValue, to: Option<String>) -> Result<JsValue, JsValue> {
-        let payload = match data.dyn_ref::<JsString>() {
-            Some(text) => Payload::text(&String::from(text)),
-            None => Payload::array(data.clone().unchecked_into::<Uint8Array>()),
-        };
+    pub fn send(
+        &self,
+        channel: u32,
+        data: &JsValue,
+        to: Option<String>,
+        confirm_ms: Option<f64>,
+    ) -> Result<JsValue, JsValue> {
+        let payload = read_payload(data);
         let to = to.map(|id| parse_id(&id)).transpose()?;
-        match self.0.send(channel as ChannelIndex, payload, to)? {
-            SendOutcome::Queued => Ok(JsValue::UNDEFINED),
-            SendOutcome::Waiting(ticket, queued) => {
-                let queued = future_to_promise(async move {
-                    match queued.await {
-                        Ok(Ok(())) => Ok(JsValue::UNDEFINED),
-                        Ok(Err(error)) => Err(error.into()),
-                        Err(_) => Err(Error::Closed.into()),
-                    }
-                });
-                Ok(Array::of2(&ticket.into(), &queued).into())
-            }
+        let confirm_ms = confirm_ms.map(|ms| ms.clamp(0.0, 86_400_000.0) as u64);
+        let Sending { ticket, queued, confirmed } =
+            self.0.send(channel as ChannelIndex, payload, to, confirm_ms)?;
+        if queued.is_none() && confirmed.is_none() {
+            return Ok(JsValue::UNDEFINED);
         }
+        let queued = queued.map(|queued| {
+            future_to_promise(async move {
+                match queued.await {
+                    Ok(Ok(())) => Ok(JsValue::UNDEFINED),
+                    Ok(Err(error)) => Err(error.into()),
+                    Err(_) => Err(Error::Closed.into()),
+                }
+            })
+        });
+        let confirmed = confirmed.map(|confirmed| {
+            future_to_promise(async move {
+                let outcomes = Array::new();
+                for (id, outcome) in confirmed.await.unwrap_or_default() {
+                    outcomes.push(&id.to_string().into());
+                    outcomes.push(&outcome.name().into());
+                }
+                Ok(outcomes.into())
+            })
+        });
+        Ok(Array::of3(&ticket.into(), &queued.into(), &confirmed.into()).into())
+    }
+
+    /// The application has taken this many messages, of this many bytes in all, from a peer.
+    pub fn consumed(&self, peer: &str, channel: u32, messages: u32, bytes: f64) {
+        if let Ok(id) = parse_id(peer) {
+            self.0.consumed(id, channel as ChannelIndex, u64::from(messages), bytes as u64);
+        }
+    }
+
+    /// Does something with a stream or a call, or answers one: the way back of `on_more`, and one function for all of it
+    /// because each export is half a kilobyte. What `id`, `detail` and `more` are depends on `what`; a new stream or call
+    /// gives its number, a write whether the next need not wait for the event `writable`.
+    ///
+    /// # Errors
+    /// `{ code, message }`; nothing was sent then.
+    pub fn exchange(
+        &self,
+        what: &str,
+        peer: &str,
+        id: f64,
+        detail: &JsValue,
+        more: &JsValue,
+    ) -> Result<JsValue, JsValue> {
+        let (driver, peer, text) = (&self.0, parse_id(peer)?, || detail.as_string().unwrap_or_default());
+        let (stream, call) = (StreamId(id as u64), CallId(id as u64));
+        match what {
+            "open" => return Ok((driver.open_stream(peer, &text())?.0 as f64).into()),
+            "write" => return Ok(driver.write_stream(peer, stream, read_payload(detail))?.into()),
+            "finish" => driver.end_stream(peer, stream, End::Finish),
+            "abort" => driver.end_stream(peer, stream, End::Abort(&text())),
+            "cancel" => driver.end_stream(peer, stream, End::Cancel(&text())),
+            "consumed" => {
+                driver.stream_consumed(peer, stream, detail.as_f64().unwrap_or_default() as usize);
+            }
+            // Here `id` is the method, and `more` the time in milliseconds; of infinity comes one that does not pass.
+            "call" => {
+                let timeout_ms = more.as_f64().map(|ms| ms as u64).filter(|ms| *ms < u64::MAX);
+                let call = driver.call(peer, id as usize, read_payload(detail), timeout_ms)?;
+                return Ok((call.0 as f64).into());
+            }
+            "drop" => driver.cancel_call(peer, call),
+            // An answer, or with a code in `more` a failure. A call that was cancelled must not be answered.
+            _ => match more.as_string() {
+                Some(code) => driver.answer(peer, call, Err((&code, &text()))),
+                None => driver.answer(peer, call, Ok(read_payload(detail))),
+            },
+        }
+        Ok(JsValue::UNDEFINED)
     }
 
     /// Takes a waiting message back.
@@ -176,7 +333,7 @@ impl NativeRoom {
         self.0.cancel(channel as ChannelIndex, ticket);
     }
 
-    /// Says goodbye; the `closed` event follows.
+    /// Says goodbye once what was sent has arrived; the `closed` event follows.
     pub fn leave(&self) {
         self.0.leave();
     }

@@ -36,11 +36,15 @@ mod typed;
 
 pub use driver::{Path, PeerStats, Traffic};
 pub use error::Error;
+pub use peerloom_protocol::action::Outcome;
+pub use peerloom_protocol::call::CallFailure;
 pub use peerloom_protocol::hello::Delivery;
 pub use peerloom_protocol::id::PeerId;
+pub use peerloom_protocol::session::RelayMode;
 #[cfg(feature = "typed")]
 pub use typed::{
-    Builder, BytesReceiver, BytesSender, Channel, Events, Received, Receiver, Room, RoomEvent, Sender, To,
+    Builder, BytesReceiver, BytesSender, Channel, Events, Received, Receiver, Request, Requests, Responder,
+    Room, RoomEvent, Rpc, Sender, Stream, Streams, To,
 };
 
 /// The example of the README must compile.

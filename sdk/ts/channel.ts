@@ -1,6 +1,6 @@
 import { PeerloomError } from "./errors.js";
 import { callSafely, Listeners, type Unsubscribe } from "./events.js";
-import { writeJson } from "./json.js";
+import { encodeJson, passed, readJson } from "./json.js";
 import type { Peer } from "./peer.js";
 import type { ChannelDefinition } from "./protocol.js";
 import type { StandardResult } from "./schema.js";
@@ -18,15 +18,28 @@ export interface SendOptions {
   readonly to?: Peer | string;
   /** Takes the message back while it waits for room; one already queued is sent. */
   readonly signal?: AbortSignal;
+  /** Waits for every receiver, and tells what became of the message. */
+  readonly confirm?: boolean;
+  /** How long to wait for that, in milliseconds; 30,000 by default. */
+  readonly timeoutMs?: number;
 }
 
-/** Messages kept for a reader that has not come yet, or is slower than the peers. The oldest are dropped beyond it. */
-const MAX_KEPT = 10_000;
+/** What became of a message: the receiver has it, left before it said so, or did not say so in time. */
+export type Outcome = "delivered" | "gone" | "timeout";
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
-/** Longer texts are encoded here, so that they stay out of WebAssembly memory, which never shrinks. */
-const LONG_TEXT = 8 * 1024;
+/**
+ * Messages kept for a reader of a channel that may lose messages, before it comes or while it is slow. The oldest are
+ * dropped beyond it. On reliable channels nothing is dropped: the peers wait.
+ */
+const MAX_KEPT = 10_000;
+const CONFIRM_MS = 30_000;
+
+/** A message that waits for its readers. The peer may send more once the last of them has taken it. */
+interface Kept<T> {
+  readonly message: Received<T>;
+  readonly bytes: number;
+  readers: number;
+}
 
 /**
  * One declared channel of a room. Many listeners may be added; iterating gives every message from then on, to each
@@ -40,7 +53,12 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
   readonly #refuse: (from: Peer, error: PeerloomError) => void;
   readonly #listeners = new Listeners<Received<T>>();
   readonly #iterators = new Set<MessageIterator<T>>();
-  #kept: Received<T>[] | undefined = [];
+  /** What came before anybody listened. */
+  #kept: Kept<T>[] | undefined = [];
+  /** Whether messages may be lost, so that readers need not be waited for. */
+  readonly #lossy: boolean;
+  /** What was taken of the frame being read, told in one go. */
+  #taken: { messages: number; bytes: number } | undefined;
   /** Set while an asynchronous validator works: later messages queue behind it. */
   #validating: Promise<void> | undefined;
 
@@ -55,36 +73,56 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     this.label = label;
     this.#index = index;
     this.#definition = definition;
+    this.#lossy = definition.delivery === "latest" || typeof definition.delivery === "object";
     this.#native = native;
     this.#refuse = refuse;
   }
 
   /**
    * Sends one message of at most 16 MiB, encoded. Resolves once it is queued for every receiver, not once they have it.
-   * While a receiver's queue is over the high-water mark (1 MiB) it waits: await it, and backpressure is free. Peers
-   * still connecting get it when they are connected.
+   * While a receiver has not acknowledged a window full of messages (1 MiB) it waits: await it, and backpressure is free.
+   * On reliable channels everyone in the room gets it exactly once, whatever happens to the connections; what could not be
+   * delivered to a peer that left is told by the room's `undelivered` event.
+   *
+   * With `confirm` it resolves to what became of the message for each receiver, by peer id, once that is known of all.
    *
    * @throws PeerloomError `message-too-large`, `invalid-message` (not JSON), `peer-gone`, `closed`; or the signal's
    * reason. Nothing was sent then.
    */
-  async send(data: T, options: SendOptions = {}): Promise<void> {
-    const { to, signal } = options;
+  send(data: T, options: SendOptions & { readonly confirm: true }): Promise<ReadonlyMap<string, Outcome>>;
+  send(data: T, options?: SendOptions): Promise<void>;
+  async send(data: T, options: SendOptions = {}): Promise<unknown> {
+    const { to, signal, confirm = false, timeoutMs = CONFIRM_MS } = options;
     signal?.throwIfAborted();
     const native = this.#native();
     if (native === undefined) throw new PeerloomError("closed", "the room is closed");
     const encoded = this.#encode(data);
-    let waiting: [ticket: number, queued: Promise<void>] | undefined;
+    let sending: [ticket: number, queued?: Promise<void>, confirmed?: Promise<string[]>] | undefined;
     try {
-      waiting = native.send(this.#index, encoded, typeof to === "object" ? to.id : to);
+      const receiver = typeof to === "object" ? to.id : to;
+      sending = native.send(this.#index, encoded, receiver, confirm ? timeoutMs : undefined);
     } catch (thrown) {
       throw PeerloomError.from(thrown);
     }
-    if (waiting === undefined) return;
-    const [ticket, queued] = waiting;
-    const takeBack = () => native.cancel(this.#index, ticket);
+    if (sending === undefined) return undefined;
+    const [ticket, queued, confirmed] = sending;
+    if (queued !== undefined) await this.#untilQueued(ticket, queued, signal);
+    if (confirmed === undefined) return undefined;
+    const told = await confirmed;
+    const outcomes = new Map<string, Outcome>();
+    for (let at = 0; at + 1 < told.length; at += 2) outcomes.set(told[at] as string, told[at + 1] as Outcome);
+    return outcomes;
+  }
+
+  async #untilQueued(ticket: number, queued: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    let aborted: ((reason: unknown) => void) | undefined;
+    const takeBack = () => {
+      this.#native()?.cancel(this.#index, ticket);
+      aborted?.(signal?.reason);
+    };
     signal?.addEventListener("abort", takeBack, { once: true });
     try {
-      await queued;
+      await Promise.race([queued, new Promise<void>((_, reject) => (aborted = reject))]);
     } catch (thrown) {
       signal?.throwIfAborted();
       throw PeerloomError.from(thrown);
@@ -99,14 +137,19 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     const kept = this.#takeKept();
     if (kept.length > 0)
       queueMicrotask(() => {
-        for (const message of kept) callSafely(listener, message);
+        for (const one of kept) {
+          callSafely(listener, one.message);
+          this.#takenBy(one);
+        }
       });
     return remove;
   }
 
   /** Iterates over messages as they come; ends when the room does. Leaving the loop stops listening. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Received<T>, void, undefined> {
-    const iterator = new MessageIterator<T>(this.#takeKept(), () => this.#iterators.delete(iterator));
+    const stop = () => this.#iterators.delete(iterator);
+    const taken = (kept: Kept<T>) => this.#takenBy(kept);
+    const iterator = new MessageIterator<T>(this.#takeKept(), this.#lossy, stop, taken);
     if (this.#native() === undefined) iterator.end();
     else this.#iterators.add(iterator);
     return iterator;
@@ -114,8 +157,27 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
 
   /** @internal */
   receive(from: Peer, buffer: Uint8Array, places: Uint32Array): void {
+    const taken = { messages: 0, bytes: 0 };
+    this.#taken = taken;
     for (let at = 0; at + 1 < places.length; at += 2) {
       this.#decode(from, buffer.subarray(places[at], places[at + 1]));
+    }
+    this.#taken = undefined;
+    if (taken.messages > 0) this.#native()?.consumed(from.id, this.#index, taken.messages, taken.bytes);
+  }
+
+  #takenBy(kept: Kept<T>): void {
+    if (--kept.readers === 0) this.#release(kept.message.from, kept.bytes);
+  }
+
+  /** Every reader has the message: its sender may send more. */
+  #release(from: Peer, bytes: number): void {
+    if (this.#lossy) return;
+    if (this.#taken !== undefined) {
+      this.#taken.messages += 1;
+      this.#taken.bytes += bytes;
+    } else {
+      this.#native()?.consumed(from.id, this.#index, 1, bytes);
     }
   }
 
@@ -131,39 +193,39 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
       }
       return data;
     }
-    const text = writeJson(data);
-    return text.length > LONG_TEXT ? encoder.encode(text) : text;
+    return encodeJson(data);
   }
 
   #decode(from: Peer, bytes: Uint8Array): void {
     const { codec, schema } = this.#definition;
+    const size = bytes.length;
     if (codec === "bytes") {
       // A copy, unless nothing else is in the buffer behind it.
       const whole = bytes.length === bytes.buffer.byteLength;
-      this.#accept({ from, data: (whole ? bytes : bytes.slice()) as T });
+      this.#accept({ from, data: (whole ? bytes : bytes.slice()) as T }, size);
       return;
     }
     let value: unknown;
     try {
-      value = JSON.parse(decoder.decode(bytes));
-    } catch (cause) {
-      this.#refuse(from, new PeerloomError("invalid-message", "the message is not JSON", { cause }));
+      value = readJson(bytes);
+    } catch (error) {
+      this.#reject(from, size, error as PeerloomError);
       return;
     }
     if (schema === undefined) {
-      this.#accept({ from, data: value as T });
+      this.#accept({ from, data: value as T }, size);
       return;
     }
     if (this.#validating !== undefined) {
-      this.#validateLater(from, value, this.#validating);
+      this.#validateLater(from, value, size, this.#validating);
       return;
     }
     try {
       const result = schema["~standard"].validate(value);
-      if (result instanceof Promise) this.#validateLater(from, value, Promise.resolve(), result);
-      else this.#judge(from, result);
+      if (result instanceof Promise) this.#validateLater(from, value, size, Promise.resolve(), result);
+      else this.#judge(from, size, result);
     } catch (cause) {
-      this.#refuseUnchecked(from, cause);
+      this.#rejectUnchecked(from, size, cause);
     }
   }
 
@@ -171,15 +233,16 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
   #validateLater(
     from: Peer,
     value: unknown,
+    size: number,
     before: Promise<void>,
     started?: Promise<StandardResult<T>>,
   ): void {
     const checking = before.then(async () => {
       try {
         const result = started ?? this.#definition.schema?.["~standard"].validate(value);
-        if (result !== undefined) this.#judge(from, await result);
+        if (result !== undefined) this.#judge(from, size, await result);
       } catch (cause) {
-        this.#refuseUnchecked(from, cause);
+        this.#rejectUnchecked(from, size, cause);
       }
     });
     this.#validating = checking;
@@ -188,62 +251,75 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     });
   }
 
-  #refuseUnchecked(from: Peer, cause: unknown): void {
-    this.#refuse(
-      from,
-      new PeerloomError("invalid-message", "the schema could not check the message", { cause }),
-    );
+  #reject(from: Peer, size: number, error: PeerloomError): void {
+    this.#refuse(from, error);
+    this.#release(from, size);
   }
 
-  #judge(from: Peer, result: StandardResult<T>): void {
-    if (result.issues === undefined) {
-      this.#accept({ from, data: result.value });
-    } else {
-      const issues = result.issues.map((issue) => issue.message).join("; ");
-      this.#refuse(
-        from,
-        new PeerloomError("invalid-message", `the message does not fit the schema: ${issues}`),
-      );
-    }
+  #rejectUnchecked(from: Peer, size: number, cause: unknown): void {
+    const error = new PeerloomError("invalid-message", "the schema could not check the message", { cause });
+    this.#reject(from, size, error);
   }
 
-  #accept(message: Received<T>): void {
-    if (this.#kept !== undefined) {
-      if (this.#kept.length >= MAX_KEPT) this.#kept.shift();
-      this.#kept.push(message);
+  #judge(from: Peer, size: number, result: StandardResult<T>): void {
+    let data: T;
+    try {
+      data = passed(result);
+    } catch (error) {
+      this.#reject(from, size, error as PeerloomError);
       return;
     }
-    for (const iterator of this.#iterators) iterator.push(message);
-    this.#listeners.emit(message);
+    this.#accept({ from, data }, size);
   }
 
-  #takeKept(): Received<T>[] {
+  #accept(message: Received<T>, bytes: number): void {
+    if (this.#kept !== undefined) {
+      keep(this.#kept, { message, bytes, readers: 1 }, this.#lossy);
+      return;
+    }
+    // One reader more than there are iterators: the listeners, who have taken it when they return.
+    const kept: Kept<T> = { message, bytes, readers: this.#iterators.size + 1 };
+    for (const iterator of [...this.#iterators]) iterator.push(kept);
+    this.#listeners.emit(message);
+    this.#takenBy(kept);
+  }
+
+  #takeKept(): Kept<T>[] {
     const kept = this.#kept ?? [];
     this.#kept = undefined;
     return kept;
   }
 }
 
+function keep<T>(queue: Kept<T>[], kept: Kept<T>, lossy: boolean): void {
+  if (lossy && queue.length >= MAX_KEPT) queue.shift();
+  queue.push(kept);
+}
+
 /** One `for await` over a channel. */
 class MessageIterator<T> implements AsyncIterableIterator<Received<T>, void, undefined> {
-  readonly #queue: Received<T>[];
+  readonly #queue: Kept<T>[];
+  readonly #lossy: boolean;
   readonly #stop: () => void;
+  readonly #taken: (kept: Kept<T>) => void;
   readonly #readers: ((result: IteratorResult<Received<T>, void>) => void)[] = [];
   #ended = false;
 
-  constructor(queue: Received<T>[], stop: () => void) {
+  constructor(queue: Kept<T>[], lossy: boolean, stop: () => void, taken: (kept: Kept<T>) => void) {
     this.#queue = queue;
+    this.#lossy = lossy;
     this.#stop = stop;
+    this.#taken = taken;
   }
 
-  push(message: Received<T>): void {
+  push(kept: Kept<T>): void {
     const reader = this.#readers.shift();
     if (reader !== undefined) {
-      reader({ done: false, value: message });
+      reader({ done: false, value: kept.message });
+      this.#taken(kept);
       return;
     }
-    if (this.#queue.length >= MAX_KEPT) this.#queue.shift();
-    this.#queue.push(message);
+    keep(this.#queue, kept, this.#lossy);
   }
 
   end(): void {
@@ -253,14 +329,17 @@ class MessageIterator<T> implements AsyncIterableIterator<Received<T>, void, und
   }
 
   next(): Promise<IteratorResult<Received<T>, void>> {
-    const value = this.#queue.shift();
-    if (value !== undefined) return Promise.resolve({ done: false, value });
+    const kept = this.#queue.shift();
+    if (kept !== undefined) {
+      this.#taken(kept);
+      return Promise.resolve({ done: false, value: kept.message });
+    }
     if (this.#ended) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve) => this.#readers.push(resolve));
   }
 
   return(): Promise<IteratorResult<Received<T>, void>> {
-    this.#queue.length = 0;
+    for (const kept of this.#queue.splice(0)) this.#taken(kept);
     this.end();
     return Promise.resolve({ done: true, value: undefined });
   }

@@ -27,9 +27,22 @@ export type ErrorCode =
   | "message-too-large"
   | "invalid-message"
   | "bad-frame"
-  | "out-of-order"
+  | "window-exceeded"
   | "reassembly-limit"
   | "no-channel"
+  | "name-too-long"
+  | "too-many-streams"
+  | "stream-closed"
+  | "stream-aborted"
+  | "stream-cancelled"
+  | "bad-stream-id"
+  | "after-end"
+  | "over-grant"
+  | "call-failed"
+  | "call-timeout"
+  | "no-handler"
+  | "too-many-calls"
+  | "bad-call-id"
   | "load-failed"
   | "browser";
 
@@ -37,6 +50,8 @@ export type ErrorCode =
 export class PeerloomError extends Error {
   override readonly name = "PeerloomError";
   readonly code: ErrorCode;
+  /** With `call-failed`: the code that the handler at the other end gave, if it gave one. */
+  readonly remoteCode?: string;
 
   /** @internal */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
@@ -53,4 +68,24 @@ export class PeerloomError extends Error {
     const isOurs = typeof code === "string" && typeof message === "string" && !(thrown instanceof Error);
     return isOurs ? new PeerloomError(code, message) : thrown;
   }
+}
+
+/** What the core at the other end says, or what its face makes of a call, means the same here. */
+const SHARED = [
+  "peer-gone",
+  "no-handler",
+  "too-many-streams",
+  "too-many-calls",
+  "invalid-message",
+  "message-too-large",
+];
+
+/**
+ * An error of what the other end gave as its reason: under its own code where that is one of ours, else under `code`.
+ * @internal
+ */
+export function remoteError(code: ErrorCode, theirs: string, message: string): PeerloomError {
+  if (SHARED.includes(theirs)) return new PeerloomError(theirs as ErrorCode, message);
+  const error = new PeerloomError(code, message);
+  return code === "call-failed" && theirs !== code ? Object.assign(error, { remoteCode: theirs }) : error;
 }

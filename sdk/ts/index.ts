@@ -5,12 +5,12 @@
  *
  * @module
  */
-export { Channel, type Received, type SendOptions } from "./channel.js";
+export { Channel, type Outcome, type Received, type SendOptions } from "./channel.js";
 export { type ErrorCode, PeerloomError } from "./errors.js";
 export type { Unsubscribe } from "./events.js";
 export { type JoinOptions, join } from "./join.js";
 export { load, type WasmSource } from "./load.js";
-export { Peer, type PeerPath, type PeerStats } from "./peer.js";
+export { Peer, type PeerPath, type PeerState, type PeerStats } from "./peer.js";
 export {
   type ChannelDefinition,
   type ChannelOptions,
@@ -18,6 +18,18 @@ export {
   type Delivery,
   type MessageOf,
   type Protocol,
+  type RpcDefinition,
+  rpc,
 } from "./protocol.js";
-export type { PeerEvent, Room, RoomBase, RoomEvents, RoomStats, SignalingState } from "./room.js";
+export type {
+  PeerEvent,
+  Room,
+  RoomBase,
+  RoomEvents,
+  RoomStats,
+  SignalingState,
+  UndeliveredEvent,
+} from "./room.js";
+export { type CallContext, type CallHandler, type CallOptions, Rpc } from "./rpc.js";
 export type { Json, StandardResult, StandardSchemaV1 } from "./schema.js";
+export type { PeerStream } from "./stream.js";

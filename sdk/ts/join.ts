@@ -16,6 +16,28 @@ export interface JoinOptions<P extends Protocol> {
   readonly metadata?: Json;
   /** STUN and TURN servers for the connections. Without any, peers meet in one network or on public addresses. */
   readonly iceServers?: readonly RTCIceServer[];
+  /**
+   * When messages go through the signaling server, sealed so that it cannot read them: `"first"` (the default) at once,
+   * until there is a direct path, and again while that is silent; `"fallback"` only when a direct path fails; `"never"`.
+   */
+  readonly relay?: "first" | "fallback" | "never";
+  /**
+   * Whether messages over 16 KiB may go through the server while a direct path is still hoped for. By default they wait
+   * for it, and go through the server only when it could not be made.
+   */
+  readonly relayBulk?: boolean;
+  /**
+   * Bytes each channel takes from a peer ahead of the reader, and keeps for a peer before `send` waits: 64 KiB to 64 MiB,
+   * 1 MiB by default.
+   */
+  readonly windowBytes?: number;
+  /** How long a silent peer is waited for before it has left, in milliseconds (60,000 by default, at least 5,000). */
+  readonly peerTimeoutMs?: number;
+  /**
+   * Whether this page comes back under the same id when it is reloaded (by default it does). A duplicate of its tab has
+   * an id of its own.
+   */
+  readonly resume?: boolean;
   /** How long the first join may take, in milliseconds (10,000 by default). A lost server is joined again for ever. */
   readonly timeoutMs?: number;
   /** Ends joining when it aborts, and leaves the room when it aborts later. */
@@ -34,24 +56,25 @@ export async function join<P extends Protocol = Record<never, never>>(
   options: JoinOptions<P>,
 ): Promise<Room<P>> {
   const { room: name, protocol = {} as P, metadata, iceServers = [], timeoutMs = 10_000, signal } = options;
+  const { relay = "first", relayBulk = false, windowBytes, peerTimeoutMs, resume = true } = options;
   signal?.throwIfAborted();
   const metadataText = metadata === undefined ? "" : writeJson(metadata);
   const room = new RoomBase<P>(name, protocol, metadata);
-  const channels = Object.entries(protocol).map(([label, { delivery, codec }]) => [
-    label,
-    typeof delivery === "object" ? delivery.lifetimeMs : delivery,
-    codec,
-  ]);
+  const channels = Object.entries(protocol).map(([label, definition]) => {
+    const delivery = definition.codec === "rpc" ? "ordered" : definition.delivery;
+    return [label, typeof delivery === "object" ? delivery.lifetimeMs : delivery, definition.codec];
+  });
   await load();
   signal?.throwIfAborted();
   const leave = () => void room.leave();
   signal?.addEventListener("abort", leave, { once: true });
   room.on("closed", () => signal?.removeEventListener("abort", leave));
   try {
-    await room.start((onEvent, onMessages) => {
+    await room.start((onEvent, onMessages, onMore) => {
       const configuration = { iceServers: [...iceServers] };
-      const where = [absolute(url), name, channels, metadataText, configuration, timeoutMs] as const;
-      return new NativeRoom(...where, onEvent, onMessages);
+      const how = { relay, relayBulk, windowBytes, peerTimeoutMs, resume, timeoutMs };
+      const where = [absolute(url), name, channels, metadataText, configuration, how] as const;
+      return new NativeRoom(...where, onEvent, onMessages, onMore);
     });
   } catch (thrown) {
     signal?.removeEventListener("abort", leave);

@@ -1,14 +1,24 @@
 import { PeerloomError } from "./errors.js";
+import type { Exchange } from "./exchange.js";
 import type { Json } from "./schema.js";
-import type { NativeRoom } from "./wasm/peerloom.js";
+import type { PeerStream } from "./stream.js";
 
-/** How a peer is reached: not yet, from browser to browser, through a TURN server, or through the signaling server. */
+/**
+ * How messages to a peer go: not at all for now (they wait), from browser to browser, through a TURN server, or sealed
+ * through the signaling server.
+ */
 export type PeerPath = "connecting" | "direct" | "turn" | "relay";
 
-/** Counts and measures of one peer's connection. */
+/**
+ * `joined` until there is a path to it, `connected`, `suspended` while nothing is heard from it (what is sent waits),
+ * and in the end `left`.
+ */
+export type PeerState = "joined" | "connected" | "suspended" | "left";
+
+/** Counts and measures of one peer. */
 export interface PeerStats {
   readonly path: PeerPath;
-  /** Round trip of the selected candidate pair, in milliseconds, once the browser has measured it. */
+  /** Round trip of the path in use, in milliseconds, once it is measured. */
   readonly rttMs?: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;
@@ -24,29 +34,43 @@ export class Peer {
   readonly id: string;
   /** What it gave as `metadata` when it joined. */
   readonly metadata: Json | undefined;
-  readonly #native: () => NativeRoom | undefined;
-  #state: "joined" | "connected" | "left" = "joined";
+  readonly #exchange: Exchange;
+  #state: PeerState = "joined";
   #path: PeerPath = "connecting";
 
   /** @internal */
-  constructor(id: string, metadata: Json | undefined, native: () => NativeRoom | undefined) {
+  constructor(id: string, metadata: Json | undefined, exchange: Exchange) {
     this.id = id;
     this.metadata = metadata;
-    this.#native = native;
+    this.#exchange = exchange;
   }
 
-  /** `joined` while its connection is being made, `connected`, and in the end `left`. */
-  get state(): "joined" | "connected" | "left" {
+  get state(): PeerState {
     return this.#state;
   }
 
+  /** How messages to it go now. It changes as paths come and go; nothing is lost by that. */
   get path(): PeerPath {
     return this.#path;
   }
 
-  /** For experts: the connection in use. It is replaced when it breaks. Closing it or its channels is a failure like any. */
+  /**
+   * For experts: the connection of the direct path, if there is one. It is replaced when it breaks. Closing it or its
+   * channels is a failure like any.
+   */
   get connection(): RTCPeerConnection | undefined {
-    return this.#native()?.connection(this.id);
+    return this.#exchange.native()?.connection(this.id);
+  }
+
+  /**
+   * Opens a stream of bytes to it, under a name of at most 256 bytes. It can be written to at once; there is nothing to
+   * wait for. At the other end it comes as the room's `stream` event, and is refused as `no-handler` where nobody listens
+   * to that. Streams go on when connections break, and end with `peer-gone` when the peer leaves.
+   *
+   * @throws PeerloomError `name-too-long`, `too-many-streams` (64 opened and not over), `peer-gone` or `closed`
+   */
+  async openStream(name: string): Promise<PeerStream> {
+    return this.#exchange.open(this, name);
   }
 
   /**
@@ -54,14 +78,14 @@ export class Peer {
    * @throws PeerloomError `closed` when the room was left
    */
   async stats(): Promise<PeerStats> {
-    const native = this.#native();
+    const native = this.#exchange.native();
     if (native === undefined) throw new PeerloomError("closed", "the room is closed");
     const counts = (await native.peerStats(this.id)) as Omit<PeerStats, "path">;
     return { path: this.#path, ...counts };
   }
 
   /** @internal */
-  update(state: "joined" | "connected" | "left", path: PeerPath): void {
+  update(state: PeerState, path: PeerPath): void {
     this.#state = state;
     this.#path = path;
   }

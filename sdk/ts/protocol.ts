@@ -17,7 +17,6 @@ export interface ChannelOptions {
 
 /** A declared channel: what its messages are, and how they travel. Made by {@link channel}. */
 export interface ChannelDefinition<T> {
-  /** @internal */
   readonly codec: "json" | "bytes";
   /** @internal */
   readonly delivery: Delivery;
@@ -25,8 +24,18 @@ export interface ChannelDefinition<T> {
   readonly schema: StandardSchemaV1<unknown, T> | undefined;
 }
 
-/** Channels by label. Everyone in a room declares the same ones. */
-export type Protocol = { readonly [label: string]: ChannelDefinition<unknown> };
+/** A declared method: what its requests and responses are. Made by {@link rpc}. */
+export interface RpcDefinition<Req, Res> {
+  readonly codec: "rpc";
+  /** @internal */
+  readonly request: StandardSchemaV1<unknown, Req> | undefined;
+  /** @internal */
+  readonly response: StandardSchemaV1<unknown, Res> | undefined;
+}
+
+/** Channels and methods by label. Everyone in a room declares the same ones. */
+// biome-ignore lint/suspicious/noExplicitAny: a method takes one type and gives another, so no single type fits all.
+export type Protocol = { readonly [label: string]: ChannelDefinition<unknown> | RpcDefinition<any, any> };
 
 /** The message type of a declared channel. */
 export type MessageOf<D> = D extends ChannelDefinition<infer T> ? T : never;
@@ -46,3 +55,14 @@ export function channel<T>(
 channel.bytes = (options: ChannelOptions = {}): ChannelDefinition<Uint8Array> => {
   return { codec: "bytes", delivery: options.delivery ?? "ordered", schema: undefined };
 };
+
+/**
+ * Declares a method that every peer may call at every other, with a request and a response as JSON. What arrives is
+ * checked at either end by the schema; without schemas the types are a promise that nothing checks.
+ */
+export function rpc<Req, Res>(
+  request?: StandardSchemaV1<unknown, Req>,
+  response?: StandardSchemaV1<unknown, Res>,
+): RpcDefinition<Req, Res> {
+  return { codec: "rpc", request, response };
+}

@@ -1,27 +1,43 @@
 import { Channel } from "./channel.js";
 import { PeerloomError } from "./errors.js";
 import { callSafely, Listeners, type Unsubscribe } from "./events.js";
-import { Peer, type PeerPath } from "./peer.js";
-import type { MessageOf, Protocol } from "./protocol.js";
+import { Exchange } from "./exchange.js";
+import { Peer, type PeerPath, type PeerState } from "./peer.js";
+import type { ChannelDefinition, MessageOf, Protocol, RpcDefinition } from "./protocol.js";
+import { Rpc } from "./rpc.js";
 import type { Json } from "./schema.js";
+import type { PeerStream } from "./stream.js";
 import type { NativeRoom } from "./wasm/peerloom.js";
 
 /** State of the link to the signaling server. Direct connections go on while it is `reconnecting`. */
 export type SignalingState = "connecting" | "connected" | "reconnecting" | "closed";
 
-/** A peer came, got connected, lost its connection for now, got it back, or left. */
+/** A peer came, can be reached, fell silent for now, spoke again with nothing lost, or left. */
 export interface PeerEvent {
   readonly peer: Peer;
   readonly state: "joined" | "connected" | "suspended" | "resumed" | "left";
-  /** Why it left: `left` (said goodbye), `lost` (vanished) or `evicted` (by the server). */
+  /** Why it left: `left` (said goodbye) or `lost` (nothing was heard from it any more). */
   readonly reason?: string;
+}
+
+/** A peer left, or cannot be reached, and did not acknowledge these messages. Some of them may have arrived. */
+export interface UndeliveredEvent {
+  readonly peer: Peer;
+  readonly label: string;
+  readonly messages: number;
+  readonly bytes: number;
 }
 
 /** The events of a room and what comes with them. */
 export interface RoomEvents {
   /** A listener added late is told `joined`, and `connected`, once for everyone already here. */
   peer: PeerEvent;
+  /** Messages to a peer go another way from now on. */
+  path: { readonly peer: Peer; readonly path: PeerPath };
+  undelivered: UndeliveredEvent;
   signaling: { readonly state: SignalingState };
+  /** A peer has opened a stream. Without a listener it is refused. */
+  stream: PeerStream;
   /** An incoming message was refused; no handler has seen it. */
   invalid: { readonly from: Peer; readonly label: string; readonly error: PeerloomError };
   /**
@@ -41,23 +57,32 @@ export interface RoomStats {
   readonly directBytesReceived: number;
 }
 
-/** A joined room: one channel per declared label, and what is below. */
+/** A joined room: one channel or method per declared label, and what is below. */
 export type Room<P extends Protocol = Protocol> = RoomBase<P> & {
-  readonly [K in Exclude<keyof P, keyof RoomBase<P>>]: Channel<MessageOf<P[K]>>;
+  readonly [K in Exclude<keyof P, keyof RoomBase<P>>]: P[K] extends RpcDefinition<infer Req, infer Res>
+    ? Rpc<Req, Res>
+    : Channel<MessageOf<P[K]>>;
 };
 
-/** What every room has. A label that is a name used here is reached by {@link RoomBase.channel} alone. */
+/**
+ * What every room has. A label that is a name used here is reached by {@link RoomBase.channel} or {@link RoomBase.rpc}
+ * alone.
+ */
 export class RoomBase<P extends Protocol> implements AsyncDisposable {
   readonly name: string;
   readonly #peers = new Map<string, Peer>();
   /** Why a peer cannot be reached. Whoever was here before us is found out before the application can listen. */
   readonly #unreachable = new Map<Peer, PeerloomError>();
-  readonly #channels: ReadonlyMap<string, Channel<unknown>>;
-  /** In the order of the core's numbers: sorted by label as bytes of UTF-8. */
-  readonly #byIndex: readonly Channel<unknown>[];
+  /** Both in the order of the core's numbers: sorted by label as bytes of UTF-8. */
+  readonly #byIndex: Channel<unknown>[] = [];
+  readonly #methods: Rpc<unknown, unknown>[] = [];
+  readonly #exchange: Exchange;
   readonly #listeners: { readonly [E in keyof RoomEvents]: Listeners<RoomEvents[E]> } = {
     peer: new Listeners(),
+    path: new Listeners(),
+    undelivered: new Listeners(),
     signaling: new Listeners(),
+    stream: new Listeners(),
     invalid: new Listeners(),
     error: new Listeners(),
     closed: new Listeners(),
@@ -80,16 +105,28 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     this.name = name;
     this.#self = { id: "", metadata };
     const native = () => this.#native;
-    this.#byIndex = sortedLabels(protocol).map((label, index) => {
+    this.#exchange = new Exchange(
+      native,
+      (method) => this.#methods[method],
+      (stream) => {
+        this.#listeners.stream.emit(stream);
+        return this.#listeners.stream.size > 0;
+      },
+    );
+    for (const label of sortedLabels(protocol)) {
       const definition = protocol[label] as P[string];
-      const refuse = (from: Peer, error: PeerloomError) =>
-        this.#listeners.invalid.emit({ from, label, error });
-      return new Channel<unknown>(label, index, definition, native, refuse);
-    });
-    this.#channels = new Map(this.#byIndex.map((channel) => [channel.label, channel]));
-    for (const channel of this.#byIndex) {
-      if (!(channel.label in this))
-        Object.defineProperty(this, channel.label, { value: channel, enumerable: true });
+      let value: Channel<unknown> | Rpc<unknown, unknown>;
+      if (definition.codec === "rpc") {
+        value = new Rpc(label, this.#methods.length, definition, this.#exchange);
+        this.#methods.push(value);
+      } else {
+        const refuse = (from: Peer, error: PeerloomError) =>
+          this.#listeners.invalid.emit({ from, label, error });
+        const declared = definition as ChannelDefinition<unknown>;
+        value = new Channel<unknown>(label, this.#byIndex.length, declared, native, refuse);
+        this.#byIndex.push(value);
+      }
+      if (!(label in this)) Object.defineProperty(this, label, { value, enumerable: true });
     }
   }
 
@@ -112,9 +149,23 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
    * @throws PeerloomError `no-channel`
    */
   channel<K extends keyof P & string>(label: K): Channel<MessageOf<P[K]>> {
-    const channel = this.#channels.get(label);
-    if (channel === undefined) throw new PeerloomError("no-channel", `no channel "${label}" is declared`);
-    return channel as Channel<MessageOf<P[K]>>;
+    return this.#declared(this.#byIndex, label) as Channel<MessageOf<P[K]>>;
+  }
+
+  /**
+   * The method declared under this label.
+   * @throws PeerloomError `no-channel`
+   */
+  rpc<K extends keyof P & string>(
+    label: K,
+  ): P[K] extends RpcDefinition<infer Req, infer Res> ? Rpc<Req, Res> : never {
+    return this.#declared(this.#methods, label) as never;
+  }
+
+  #declared<T extends { readonly label: string }>(all: readonly T[], label: string): T {
+    const found = all.find((one) => one.label === label);
+    if (found === undefined) throw new PeerloomError("no-channel", `no channel "${label}" is declared`);
+    return found;
   }
 
   /** Calls `listener` for every event of this kind. Returns a function that stops it. */
@@ -138,7 +189,11 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     if (event !== "peer") return [];
     return [...this.#peers.values()].flatMap((peer): PeerEvent[] => {
       const joined: PeerEvent = { peer, state: "joined" };
-      return peer.state === "connected" ? [joined, { peer, state: "connected" }] : [joined];
+      if (peer.state === "joined") return [joined];
+      const connected: PeerEvent = { peer, state: "connected" };
+      return peer.state === "suspended"
+        ? [joined, connected, { peer, state: "suspended" }]
+        : [joined, connected];
     });
   }
 
@@ -149,8 +204,9 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   }
 
   /**
-   * Says goodbye, so that the others see it at once, and closes every connection. Resolves when that is done; calling
-   * it again does nothing more. Messages already queued are handed to the browser first, but not waited for.
+   * Leaves once everything sent has arrived, or after five seconds: says goodbye, so that the others see it at once, and
+   * closes every connection. Resolves when that is done; calling it again does nothing more. Nothing more can be sent
+   * from the first call on. What did not arrive is told by `undelivered`.
    */
   leave(): Promise<void> {
     this.#native?.leave();
@@ -162,12 +218,16 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   }
 
   /** @internal */
-  start(make: (onEvent: OnEvent, onMessages: OnMessages) => NativeRoom): Promise<void> {
+  start(make: (onEvent: OnEvent, onMessages: OnMessages, onMore: OnMore) => NativeRoom): Promise<void> {
     this.#native = make(
       (kind, peer, detail, error) => this.#event(kind, peer, detail, error),
       (peer, index, buffer, places) => {
         const from = this.#peers.get(peer);
         if (from !== undefined) this.#byIndex[index]?.receive(from, buffer, places);
+      },
+      (kind, id, number, detail, more) => {
+        const peer = this.#peers.get(id);
+        if (peer !== undefined) this.#exchange.event(kind, peer, number, detail, more);
       },
     );
     return this.#joined.promise;
@@ -186,7 +246,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         this.#listeners.signaling.emit({ state: this.#signaling });
         break;
       case "joined": {
-        const joined = new Peer(id, parseMetadata(detail as string), () => this.#native);
+        const joined = new Peer(id, parseMetadata(detail as string), this.#exchange);
         this.#peers.set(id, joined);
         this.#listeners.peer.emit({ peer: joined, state: "joined" });
         break;
@@ -202,18 +262,26 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   #peerEvent(kind: string, peer: Peer, detail: unknown, error: PeerloomError | undefined): void {
     switch (kind) {
       case "path": {
-        const state = peer.state === "connected" ? "resumed" : "connected";
-        this.#unreachable.delete(peer);
-        peer.update("connected", detail as PeerPath);
-        this.#listeners.peer.emit({ peer, state });
+        const path = detail as PeerPath;
+        if (path !== "connecting") this.#unreachable.delete(peer);
+        peer.update(peer.state, path);
+        this.#listeners.path.emit({ peer, path });
         break;
       }
+      case "connected":
       case "suspended":
-        // Broken before its path was known: nobody was told that it was connected.
-        if (peer.state !== "connected") break;
-        peer.update(peer.state, "connecting");
-        this.#listeners.peer.emit({ peer, state: "suspended" });
+      case "resumed": {
+        const state: PeerState = kind === "suspended" ? kind : "connected";
+        peer.update(state, peer.path);
+        this.#listeners.peer.emit({ peer, state: kind });
         break;
+      }
+      case "undelivered": {
+        const [index = 0, messages = 0, bytes = 0] = detail as number[];
+        const label = this.#byIndex[index]?.label ?? "";
+        this.#listeners.undelivered.emit({ peer, label, messages, bytes });
+        break;
+      }
       case "left":
         this.#peers.delete(peer.id);
         this.#unreachable.delete(peer);
@@ -253,6 +321,8 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
 export type OnEvent = (kind: string, peer: string, detail: unknown, error: unknown) => void;
 /** @internal */
 export type OnMessages = (peer: string, index: number, buffer: Uint8Array, places: Uint32Array) => void;
+/** @internal */
+export type OnMore = (kind: string, peer: string, id: number, detail: unknown, more: unknown) => void;
 
 /** A promise settled from outside. */
 class Settled {

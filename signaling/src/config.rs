@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use peerloom_protocol::limits::MAX_ROOM_MEMBERS;
+use peerloom_protocol::limits::{MAX_PACKET_BYTES, MAX_ROOM_MEMBERS, RELAY_PACKET_COST};
 
 use crate::origin::AllowedOrigins;
 use crate::outbox::OutboxLimits;
@@ -23,6 +23,9 @@ pub struct Config {
     pub limits: Limits,
 }
 
+/// What the largest packet counts against the relay's limits: no burst may be smaller.
+pub(crate) const LARGEST_RELAY_COST: u32 = (MAX_PACKET_BYTES + RELAY_PACKET_COST) as u32;
+
 /// Every bound on what clients do. Sizes of single messages are fixed by the protocol.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -36,6 +39,12 @@ pub struct Limits {
     pub messages: Rate,
     /// Bytes from one connection.
     pub bytes: Rate,
+    /// Bytes of packets passed on for one member; each packet counts
+    /// [`RELAY_PACKET_COST`] more than its length. A rate of 0 switches relaying off. Rate and burst should not be
+    /// above those of `bytes`: who keeps to the one would break the other.
+    pub relay: Rate,
+    /// The same for all members of a room together.
+    pub relay_room: Rate,
     /// What may wait to be written to one connection.
     pub outbox: OutboxLimits,
     /// How long a request's headers may take.
@@ -59,6 +68,8 @@ impl Default for Limits {
             max_room_size: 64,
             messages: Rate { per_second: 50, burst: 500 },
             bytes: Rate { per_second: 256 * 1024, burst: 512 * 1024 },
+            relay: Rate { per_second: 128 * 1024, burst: 256 * 1024 },
+            relay_room: Rate { per_second: 1024 * 1024, burst: 2 * 1024 * 1024 },
             outbox: OutboxLimits { messages: 64, bytes: 256 * 1024 },
             header_timeout: Duration::from_secs(5),
             join_timeout: Duration::from_secs(10),
@@ -70,9 +81,30 @@ impl Default for Limits {
     }
 }
 
+/// The limits of relaying, made consistent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RelayRates {
+    pub(crate) member: Rate,
+    pub(crate) room: Rate,
+}
+
 impl Limits {
     /// The room size within what the protocol can carry.
     pub(crate) fn room_size(&self) -> usize {
         self.max_room_size.clamp(1, MAX_ROOM_MEMBERS)
+    }
+
+    /// How much is relayed for one member and for one room; `None` when relaying is off. Each burst lets the largest
+    /// packet through, and a member gets no more than its room does, so that it is told what it can really have.
+    pub(crate) fn relay_rates(&self) -> Option<RelayRates> {
+        if self.relay.per_second == 0 || self.relay_room.per_second == 0 {
+            return None;
+        }
+        let room = Rate { burst: self.relay_room.burst.max(LARGEST_RELAY_COST), ..self.relay_room };
+        let member = Rate {
+            per_second: self.relay.per_second.min(room.per_second),
+            burst: self.relay.burst.clamp(LARGEST_RELAY_COST, room.burst),
+        };
+        Some(RelayRates { member, room })
     }
 }

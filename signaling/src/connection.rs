@@ -5,8 +5,9 @@
 //! being dropped, and no other connection notices.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
@@ -22,8 +23,9 @@ use crate::App;
 use crate::admission::AddressPermit;
 use crate::config::Limits;
 use crate::hub::{Refused, Seat, encode};
-use crate::outbox::Next;
+use crate::outbox::{Next, Outbox};
 use crate::rate::TokenBucket;
+use crate::relay::Relay;
 use crate::stream::Client;
 
 /// How long a client may take to read its refusal and close.
@@ -34,10 +36,12 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 enum End {
     /// The client said `Leave`.
     Goodbye,
-    /// The client closed the WebSocket; `goodbye` when with a code that means it.
-    Closed { goodbye: bool },
-    /// The connection broke, or nothing was heard from the client in time.
+    /// The client closed the WebSocket, which means that it is gone for this reason.
+    Closed(LeaveReason),
+    /// The connection broke.
     Lost,
+    /// Nothing was heard from the client in time.
+    Silent,
     /// The server ends it.
     Refused(Refused),
 }
@@ -60,6 +64,21 @@ pub(crate) struct Connection {
     seat: Option<Seat>,
     /// Messages the client may still send.
     bucket: TokenBucket,
+    unsent: Unsent,
+    /// When there was last a sign of life, or when one was asked for.
+    alive_at: Instant,
+}
+
+/// What goes out besides the outbox, and whether anything can.
+#[derive(Debug, Default)]
+struct Unsent {
+    /// An answer, and how many messages of the outbox go first: those that were there before it, so that a welcome comes
+    /// before what was asked together with the join. Not all that come, or who is always sent something would never get
+    /// an answer.
+    reply: Option<(Message, usize)>,
+    ping: bool,
+    /// The last attempt to write has not taken everything.
+    blocked: bool,
 }
 
 impl Connection {
@@ -69,8 +88,10 @@ impl Connection {
         client: Arc<Client>,
         behind_proxy: Option<AddressPermit>,
     ) -> Self {
-        let bucket = TokenBucket::full(app.config.limits.messages, Instant::now());
-        Self { socket, app, client, _behind_proxy: behind_proxy, seat: None, bucket }
+        let now = Instant::now();
+        let bucket = TokenBucket::full(app.config.limits.messages, now);
+        let unsent = Unsent::default();
+        Self { socket, app, client, _behind_proxy: behind_proxy, seat: None, bucket, unsent, alive_at: now }
     }
 
     /// Serves the client until it is gone. `early` is what came with the upgrade: a join, or why there can be none.
@@ -108,49 +129,87 @@ impl Connection {
         tokio::pin!(down);
         let mut joined = self.seat.is_some();
         let mut pinged = false;
-        let mut last_heard = Instant::now();
         let timer = sleep(if joined { ping_interval } else { join_timeout });
         tokio::pin!(timer);
-        // What goes out besides the outbox: replies and pings.
-        let mut reply = None;
         loop {
-            self.write(reply.take()).await?;
-            let Self { socket, seat, .. } = self;
+            let not_joined = self.seat.is_none();
             tokio::select! {
                 biased;
-                () = wake(seat.as_ref(), down.as_mut()) => if seat.is_none() {
-                    return Err((Refusal::GoingAway, "the server is going down").into());
-                },
-                message = socket.next() => {
-                    reply = self.handle_message(message)?;
-                    last_heard = Instant::now();
+                message = self.exchange() => {
+                    let message = message?;
+                    self.unsent.reply = self.handle_message(message)?.map(|reply| {
+                        (reply, self.seat.as_ref().map_or(0, |seat| seat.outbox().len()))
+                    });
+                    self.alive_at = Instant::now();
                     let joined_now = !joined && self.seat.is_some();
                     // Not moved at every message: that would cost more than looking again when it fires.
                     if joined_now || pinged {
-                        timer.as_mut().reset((last_heard + ping_interval).into());
+                        timer.as_mut().reset((self.alive_at + ping_interval).into());
                     }
                     joined |= joined_now;
                     pinged = false;
+                }
+                () = down.as_mut(), if not_joined => {
+                    return Err((Refusal::GoingAway, "the server is going down").into());
                 }
                 () = timer.as_mut() => {
                     if !joined {
                         return Err((Refusal::JoinTimeout, "no join came in time").into());
                     }
-                    if pinged {
-                        return Err(End::Lost);
-                    }
                     let now = Instant::now();
-                    let quiet_until = last_heard + ping_interval;
-                    if now < quiet_until {
-                        timer.as_mut().reset(quiet_until.into());
+                    let alive_until = self.alive_at + if pinged { pong_timeout } else { ping_interval };
+                    if now < alive_until {
+                        timer.as_mut().reset(alive_until.into());
+                    } else if pinged {
+                        return Err(End::Silent);
                     } else {
-                        reply = Some(Message::Ping(Bytes::new()));
                         pinged = true;
+                        self.unsent.ping = true;
+                        self.alive_at = now;
                         timer.as_mut().reset((now + pong_timeout).into());
                     }
                 }
             }
         }
+    }
+
+    /// Writes what waits to be written while waiting for the next message, and gives that. The two do not wait for each
+    /// other: a member on a slow link may have something to take all the time, and must be heard all the same.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when this is dropped.
+    async fn exchange(&mut self) -> Result<Option<Result<Message, axum::Error>>, End> {
+        let Self { socket, seat: Some(seat), unsent, alive_at, .. } = self else {
+            return Ok(self.socket.next().await);
+        };
+        let outbox = seat.outbox();
+        let changed = outbox.changed();
+        tokio::pin!(changed);
+        poll_fn(|cx| {
+            loop {
+                match unsent.poll_write(socket, outbox, alive_at, cx) {
+                    // It may have said why before it went.
+                    Poll::Ready(Err(End::Lost)) => {
+                        return Poll::Ready(match socket.poll_next_unpin(cx) {
+                            Poll::Ready(Some(Ok(message))) => Ok(Some(Ok(message))),
+                            _ => Err(End::Lost),
+                        });
+                    }
+                    Poll::Ready(Err(end)) => return Poll::Ready(Err(end)),
+                    Poll::Ready(Ok(())) | Poll::Pending => {}
+                }
+                match changed.as_mut().poll(cx) {
+                    Poll::Ready(()) => changed.set(outbox.changed()),
+                    Poll::Pending => break,
+                }
+            }
+            // Who does not take its answers gets no more of them.
+            match unsent.reply {
+                Some(_) => Poll::Pending,
+                None => socket.poll_next_unpin(cx).map(Ok),
+            }
+        })
+        .await
     }
 
     /// Does what a message asks for; gives the answer, if it has one.
@@ -166,8 +225,11 @@ impl Connection {
             }
             Some(Ok(Message::Close(frame))) => {
                 // No code at all is what `WebSocket.close()` sends.
-                let code = frame.map_or(close::NORMAL, |frame| frame.code);
-                Err(End::Closed { goodbye: matches!(code, close::NORMAL | close::GOING_AWAY) })
+                Err(End::Closed(match frame.map_or(close::NORMAL, |frame| frame.code) {
+                    close::NORMAL | close::GOING_AWAY => LeaveReason::Left,
+                    close::WILL_RETURN => LeaveReason::Silent,
+                    _ => LeaveReason::Lost,
+                }))
             }
             Some(Err(error)) => Err(self.read_error(error)),
             None => Err(End::Lost),
@@ -177,11 +239,20 @@ impl Connection {
     fn handle_frame(&mut self, frame: &[u8]) -> Result<Option<Message>, End> {
         // All replies to one frame go in one: none needs more bytes than what asked for it, or than the rate allows.
         let mut replies = Vec::new();
+        if self.seat.is_some()
+            && let Some(relay) = Relay::read_alone(frame)
+        {
+            let reply = self.relay(&relay)?;
+            return Ok(reply.map(|reply| Message::Binary(encode(&reply))));
+        }
         let mut counted = false;
         let records =
             codec::decode::<ClientMessage>(frame, limits::MAX_SOCKET_MESSAGE_BYTES).map_err(unreadable)?;
         for record in records {
-            self.count()?;
+            let is_relay = matches!(record, Ok(ClientMessage::Relay { .. }));
+            if !is_relay || self.seat.is_none() {
+                self.count()?; // Packets have limits of their own.
+            }
             counted = true;
             if let Some(reply) = self.handle_record(record.map_err(unreadable)?)? {
                 if replies.is_empty() {
@@ -212,9 +283,21 @@ impl Connection {
                 Ok(None)
             }
             ClientMessage::Ping { nonce } => Ok(Some(ServerMessage::Pong { nonce })),
+            ClientMessage::Relay { to, epoch, packet } => self.relay(&Relay { to, epoch, packet: &packet }),
             // A kind that the protocol crate knows and this server does not serve yet.
             _ => Ok(None),
         }
+    }
+
+    /// Passes a packet on. One over the limits counts as a message: a client that slows down as it is told has few of
+    /// those, and one that does not is sent away.
+    fn relay(&mut self, relay: &Relay<'_>) -> Result<Option<ServerMessage>, End> {
+        let Some(seat) = &mut self.seat else { return Ok(None) };
+        let reply = seat.relay(relay, Instant::now()).err();
+        if matches!(reply, Some(ServerMessage::Throttled { .. })) {
+            self.count()?;
+        }
+        Ok(reply)
     }
 
     fn join(&mut self, join: Join) -> Result<(), End> {
@@ -248,41 +331,13 @@ impl Connection {
         }
     }
 
-    /// Writes all that waits in the outbox, then `reply`: a welcome comes before what was asked together with the
-    /// join.
-    async fn write(&mut self, mut reply: Option<Message>) -> Result<(), End> {
-        let Some(seat) = &self.seat else { return Ok(()) };
-        let outbox = seat.outbox();
-        let limits = &self.app.config.limits;
-        let socket = &mut self.socket;
-        let write = async {
-            loop {
-                // One at a time: what is taken out no longer counts, so taking all would double the bound.
-                let message = match outbox.next() {
-                    Next::Close(refusal) => return Err(closed(refusal)),
-                    Next::Message(message) => Message::Binary(message),
-                    Next::Nothing => match reply.take() {
-                        Some(reply) => reply,
-                        None => return socket.flush().await.map_err(|_| End::Lost),
-                    },
-                };
-                socket.feed(message).await.map_err(|_| End::Lost)?;
-            }
-        };
-        tokio::select! {
-            biased;
-            written = write => written,
-            refusal = outbox.closed() => Err(closed(refusal)),
-            // Taking nothing is no better than saying nothing.
-            () = sleep(limits.ping_interval + limits.pong_timeout) => Err(closed(Refusal::SlowConsumer)),
-        }
-    }
-
     /// Leaves the room, tells the client why it must go, and closes.
     async fn finish(&mut self, end: End) {
         let (reason, refused) = match end {
-            End::Goodbye | End::Closed { goodbye: true } => (LeaveReason::Left, None),
-            End::Lost | End::Closed { goodbye: false } => (LeaveReason::Lost, None),
+            End::Goodbye => (LeaveReason::Left, None),
+            End::Closed(reason) => (reason, None),
+            End::Lost => (LeaveReason::Lost, None),
+            End::Silent => (LeaveReason::Silent, None),
             End::Refused(refused) => (LeaveReason::Evicted, Some(refused)),
         };
         // First of all, so that the others hear of it at once.
@@ -291,8 +346,8 @@ impl Connection {
             tracing::debug!(refusal = refusal.code(), joined, "connection refused");
         }
         let farewell = match (&end, refused) {
-            (End::Lost, _) => return,
-            (End::Closed { .. }, _) => None,
+            (End::Lost | End::Silent, _) => return,
+            (End::Closed(_), _) => None,
             (_, Some((refusal, detail))) => {
                 self.client.linger();
                 Some((Some((refusal, detail)), refusal.close_code()))
@@ -301,6 +356,62 @@ impl Connection {
         };
         // A client that does not take part in the closing handshake is cut off.
         let _ = timeout(CLOSE_TIMEOUT, say_farewell(&mut self.socket, farewell)).await;
+    }
+}
+
+impl Unsent {
+    /// Writes all there is. Pending when the client has to take some of it first.
+    fn poll_write(
+        &mut self,
+        socket: &mut WebSocket,
+        outbox: &Outbox,
+        alive_at: &mut Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), End>> {
+        loop {
+            if self.blocked {
+                if let Some(refusal) = outbox.closing() {
+                    return Poll::Ready(Err(closed(refusal)));
+                }
+                ready!(socket.poll_flush_unpin(cx)).map_err(|_| End::Lost)?;
+                self.blocked = false;
+                // Its kernel has taken something: a client on a slow link is not silent while it is sent much.
+                *alive_at = Instant::now();
+            }
+            // One at a time: what is taken out no longer counts, so taking all would double the outbox's bound.
+            let message = self.next(outbox)?;
+            let is_last = message.is_none();
+            let taken = match message {
+                Some(message) => {
+                    socket.start_send_unpin(message).map_err(|_| End::Lost)?;
+                    socket.poll_ready_unpin(cx)
+                }
+                None => socket.poll_flush_unpin(cx),
+            };
+            self.blocked = taken.is_pending();
+            ready!(taken).map_err(|_| End::Lost)?;
+            if is_last {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// What is to be written next.
+    fn next(&mut self, outbox: &Outbox) -> Result<Option<Message>, End> {
+        if std::mem::take(&mut self.ping) {
+            return Ok(Some(Message::Ping(Bytes::new())));
+        }
+        if let Some((_, before)) = &mut self.reply {
+            if *before == 0 {
+                return Ok(self.reply.take().map(|(reply, _)| reply));
+            }
+            *before -= 1;
+        }
+        match outbox.next() {
+            Next::Message(message) => Ok(Some(Message::Binary(message))),
+            Next::Close(refusal) => Err(closed(refusal)),
+            Next::Nothing => Ok(self.reply.take().map(|(reply, _)| reply)),
+        }
     }
 }
 
@@ -319,14 +430,6 @@ async fn say_farewell(socket: &mut WebSocket, farewell: Option<Farewell>) -> Res
     // Reading on answers the client's close, or waits for it, and ends with it.
     while socket.next().await.transpose()?.is_some() {}
     Ok(())
-}
-
-/// Waits until there is something to do besides reading: a full outbox, or, before the join, the server's end.
-async fn wake(seat: Option<&Seat>, down: Pin<&mut impl Future<Output = ()>>) {
-    match seat {
-        Some(seat) => seat.outbox().ready().await,
-        None => down.await,
-    }
 }
 
 /// The end of a connection whose outbox was closed.

@@ -1,13 +1,14 @@
 //! All rooms of this server, and the delivery of what members must be told.
 //!
 //! Locks are taken in one order: the table of rooms, then one room, then one outbox. Coming and going take the
-//! first two, so a room is in the table exactly while somebody is in it; passing a signal on takes only the
-//! room's. Every message to a room is queued under the room's lock, so all members see the same order and a
+//! first two, so a room is in the table exactly while somebody is in it; passing a signal or a packet on takes only
+//! the room's. Every message to a room is queued under the room's lock, so all members see the same order and a
 //! welcome comes before anything that happens after it.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use peerloom_protocol::bounded::{List, Text};
@@ -18,7 +19,10 @@ use peerloom_protocol::signal::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::config::{Limits, RelayRates};
 use crate::outbox::{Outbox, OutboxLimits};
+use crate::rate::{Rate, TokenBucket};
+use crate::relay::{Relay, WAIT_FOR_OUTBOX, WAIT_WHEN_OFF};
 use crate::room::{Newcomer, Room, Told, is_room_name};
 
 /// A refusal and what to tell the person who reads it.
@@ -34,32 +38,47 @@ pub(crate) struct Hub {
     closed: AtomicBool,
     max_room_size: usize,
     outbox: OutboxLimits,
+    /// `None` when nothing is relayed.
+    relay: Option<RelayRates>,
 }
 
 #[derive(Debug)]
 struct SharedRoom {
     name: Arc<str>,
-    room: Mutex<Room<Arc<Outbox>>>,
+    inside: Mutex<Inside>,
+}
+
+/// What the lock of a room protects.
+#[derive(Debug)]
+struct Inside {
+    room: Room<Arc<Outbox>>,
+    /// What may still be relayed for all members together; without meaning when relaying is off.
+    relayable: TokenBucket,
 }
 
 impl SharedRoom {
-    fn lock(&self) -> MutexGuard<'_, Room<Arc<Outbox>>> {
-        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    fn new(name: Arc<str>, relayable: TokenBucket) -> Self {
+        Self { name, inside: Mutex::new(Inside { room: Room::default(), relayable }) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Hub {
     /// # Panics
     /// When the operating system has no random numbers to give.
-    pub(crate) fn new(max_room_size: usize, outbox: OutboxLimits) -> Arc<Self> {
+    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
             rooms: Mutex::default(),
             // A random start, so that epochs of an earlier run of the server do not come again soon.
             next_epoch: AtomicU32::new(u32::from_le_bytes(random())),
             members: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
-            max_room_size,
-            outbox,
+            max_room_size: limits.room_size(),
+            outbox: limits.outbox,
+            relay: limits.relay_rates(),
         })
     }
 
@@ -67,7 +86,7 @@ impl Hub {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a client into its room: queues its welcome and tells the others.
+    /// Lets a client into its room: queues its welcome, with what it may have relayed, and tells the others.
     ///
     /// # Errors
     /// The refusal to send before closing.
@@ -80,6 +99,9 @@ impl Hub {
         let id = peer_id(&resume);
         let epoch = self.next_epoch.fetch_add(1, Ordering::Relaxed);
         let outbox = Arc::new(Outbox::new(self.outbox));
+        let now = Instant::now();
+        let full = |rate| TokenBucket::full(rate, now);
+        let (own, room) = self.relay.map_or((NOTHING, NOTHING), |rates| (rates.member, rates.room));
         let newcomer = Newcomer { id, epoch, hello: hello.clone(), cards, seat: outbox.clone() };
 
         let mut rooms = self.rooms();
@@ -90,13 +112,14 @@ impl Hub {
             Some(shared) => shared.clone(),
             None => {
                 let name: Arc<str> = (*name).into();
-                let shared = Arc::new(SharedRoom { name: name.clone(), room: Mutex::default() });
+                let shared = Arc::new(SharedRoom::new(name.clone(), full(room)));
                 rooms.insert(name, shared.clone());
                 shared
             }
         };
-        let mut room = shared.lock();
-        let entered = room
+        let mut inside = shared.lock();
+        let entered = inside
+            .room
             .enter(newcomer, self.max_room_size)
             .map_err(|refusal| (refusal, "the room holds as many members as it may"))?;
         drop(rooms);
@@ -110,12 +133,15 @@ impl Hub {
         // `enter` refuses above the room limit, which configuration keeps within that of the list.
         let members = List::try_from(entered.members).expect("rooms are no larger than a welcome");
         let welcome = ServerMessage::Welcome(Welcome { id, epoch, resume, members });
-        outbox.push_welcome(encode(&welcome));
-        let size = room.len();
+        let mut first = codec::encode(&welcome);
+        let policy = ServerMessage::RelayPolicy { bytes_per_second: own.per_second, burst: own.burst };
+        codec::push(&mut first, &policy);
+        outbox.push_welcome(first.into());
+        let size = inside.room.len();
         announce(Member { id, epoch, hello, card: None, given: None }, entered.told);
-        drop(room);
+        drop(inside);
         tracing::info!(member = epoch, room_size = size, "member joined");
-        Ok(Seat { hub: self.clone(), room: shared, id, epoch, outbox, left: false })
+        Ok(Seat { hub: self.clone(), room: shared, id, epoch, outbox, relayable: full(own), left: false })
     }
 
     /// Closes every connection with [`Refusal::GoingAway`] and lets nobody in any more.
@@ -123,7 +149,7 @@ impl Hub {
         let rooms = self.rooms();
         self.closed.store(true, Ordering::Relaxed);
         for shared in rooms.values() {
-            for outbox in shared.lock().seats() {
+            for outbox in shared.lock().room.seats() {
                 outbox.close(Refusal::GoingAway);
             }
         }
@@ -139,7 +165,8 @@ impl Hub {
 
     fn leave(&self, seat: &Seat, reason: LeaveReason) {
         let mut rooms = self.rooms();
-        let mut room = seat.room.lock();
+        let mut inside = seat.room.lock();
+        let room = &mut inside.room;
         if !room.exit(seat.id, seat.epoch) {
             return; // Replaced by a newer connection: the others know already.
         }
@@ -155,7 +182,7 @@ impl Hub {
             room.seats().for_each(|outbox| outbox.push(left.clone()));
         }
         let size = room.len();
-        drop(room);
+        drop(inside);
         tracing::info!(member = seat.epoch, reason = reason.code(), room_size = size, "member left");
     }
 }
@@ -205,6 +232,8 @@ pub(crate) struct Seat {
     id: PeerId,
     epoch: u32,
     outbox: Arc<Outbox>,
+    /// What may still be relayed for this member; without meaning when relaying is off.
+    relayable: TokenBucket,
     left: bool,
 }
 
@@ -225,22 +254,48 @@ impl Seat {
         envelope: EnvelopeBytes,
     ) -> Result<(), ServerMessage> {
         let message = encode(&ServerMessage::Signal { from: self.id, epoch: self.epoch, envelope });
-        let room = self.room.lock();
-        match room.seat(to, epoch) {
-            Some(outbox) => {
-                outbox.push(message);
-                Ok(())
-            }
-            None => Err(ServerMessage::Refused {
-                refusal: Refusal::PeerGone,
-                detail: Text::cut(&format!("{to} of epoch {epoch} is not in this room")),
-            }),
+        let inside = self.room.lock();
+        let outbox = inside.room.seat(to, epoch).ok_or_else(|| peer_gone(to, epoch))?;
+        outbox.push(message);
+        Ok(())
+    }
+
+    /// Passes a packet to one member of the same room, within the limits of this member and of its room.
+    ///
+    /// # Errors
+    /// [`ServerMessage::Throttled`] when the limits or the receiver's outbox have no room for it, and nothing is counted
+    /// then. Otherwise [`Refusal::PeerGone`] as for signals; that counts for the member, or a flood of such packets and
+    /// of answers to them would be free.
+    pub(crate) fn relay(&mut self, relay: &Relay<'_>, now: Instant) -> Result<(), ServerMessage> {
+        let Some(RelayRates { member, room }) = self.hub.relay else {
+            return Err(relay.throttled(WAIT_WHEN_OFF));
+        };
+        let cost = relay.cost();
+        let mut inside = self.room.lock();
+        let own_wait = self.relayable.wait(cost, member, now);
+        let wait = own_wait.max(inside.relayable.wait(cost, room, now));
+        if !own_wait.is_zero() {
+            return Err(relay.throttled(wait));
         }
+        let Some(outbox) = inside.room.seat(relay.to, relay.epoch) else {
+            self.relayable.take(cost, member, now);
+            return Err(peer_gone(relay.to, relay.epoch));
+        };
+        if !wait.is_zero() {
+            return Err(relay.throttled(wait));
+        }
+        if !outbox.try_push_relayed(relay.stamped(self.id, self.epoch)) {
+            return Err(relay.throttled(WAIT_FOR_OUTBOX));
+        }
+        // Neither refuses: there was nothing to wait for.
+        self.relayable.take(cost, member, now);
+        inside.relayable.take(cost, room, now);
+        Ok(())
     }
 
     /// Keeps cards for newcomers.
     pub(crate) fn deposit(&self, replace: bool, cards: Vec<TaggedCard>) {
-        self.room.lock().deposit(self.id, self.epoch, replace, cards);
+        self.room.lock().room.deposit(self.id, self.epoch, replace, cards);
     }
 
     /// Leaves the room and tells the others why.
@@ -255,6 +310,16 @@ impl Drop for Seat {
         if !self.left {
             self.hub.leave(self, LeaveReason::Lost);
         }
+    }
+}
+
+/// What may be relayed when nothing is.
+const NOTHING: Rate = Rate { per_second: 0, burst: 0 };
+
+fn peer_gone(to: PeerId, epoch: u32) -> ServerMessage {
+    ServerMessage::Refused {
+        refusal: Refusal::PeerGone,
+        detail: Text::cut(&format!("{to} of epoch {epoch} is not in this room")),
     }
 }
 
@@ -286,7 +351,12 @@ mod tests {
     use crate::outbox::Next;
 
     fn hub() -> Arc<Hub> {
-        Hub::new(4, OutboxLimits { messages: 64, bytes: 64 * 1024 })
+        Hub::new(&limits())
+    }
+
+    fn limits() -> Limits {
+        let outbox = OutboxLimits { messages: 64, bytes: 64 * 1024 };
+        Limits { max_room_size: 4, outbox, ..Limits::default() }
     }
 
     fn join(room: &str, resume: Option<ResumeToken>) -> Join {
@@ -357,6 +427,119 @@ mod tests {
             assert_eq!(seat.outbox().next(), Next::Close(Refusal::GoingAway));
         }
         assert_eq!(hub.join(join("c", None)).unwrap_err().0, Refusal::GoingAway);
+    }
+
+    /// Limits of relaying that are easy to count with: four packets for a member, six for a room.
+    fn relay_limits() -> Limits {
+        Limits {
+            relay: Rate { per_second: 50_000, burst: 40_000 },
+            relay_room: Rate { per_second: 100_000, burst: 60_000 },
+            outbox: OutboxLimits { messages: 1_000, bytes: 10_000_000 },
+            ..Limits::default()
+        }
+    }
+
+    const COST: usize = 10_000;
+
+    /// Sends a packet that takes `cost` from the limits; gives the wait when it is throttled.
+    fn relay(from: &mut Seat, to: (PeerId, u32), cost: usize, now: Instant) -> Option<u32> {
+        let packet = vec![0; cost - peerloom_protocol::limits::RELAY_PACKET_COST];
+        match from.relay(&Relay { to: to.0, epoch: to.1, packet: &packet }, now) {
+            Ok(()) => None,
+            Err(ServerMessage::Throttled { to: who, epoch, wait_ms }) => {
+                assert_eq!((who, epoch), to);
+                Some(wait_ms)
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    fn after(now: Instant, ms: u32) -> Instant {
+        now + std::time::Duration::from_millis(ms.into())
+    }
+
+    #[test]
+    fn a_member_may_have_its_burst_relayed_and_not_one_byte_more() {
+        let hub = Hub::new(&relay_limits());
+        let mut one = hub.join(join("r", None)).unwrap();
+        let two = hub.join(join("r", None)).unwrap();
+        let (two, now) = ((two.id, two.epoch), Instant::now());
+        assert_eq!([(); 3].map(|()| relay(&mut one, two, COST, now)), [None; 3]);
+        assert_eq!(relay(&mut one, two, COST + 1, now), Some(50), "the least wait there is");
+        assert_eq!(relay(&mut one, two, COST, now), None, "what was throttled took nothing");
+        // A fifth of a second brings one packet back.
+        let wait_ms = relay(&mut one, two, COST, now).unwrap();
+        assert_eq!(wait_ms, 201);
+        assert!(relay(&mut one, two, COST, after(now, 199)).is_some());
+        assert_eq!(relay(&mut one, two, COST, after(now, wait_ms)), None);
+    }
+
+    #[test]
+    fn a_room_may_have_its_burst_relayed_and_not_one_byte_more() {
+        let hub = Hub::new(&relay_limits());
+        let mut seats = [(); 2].map(|()| hub.join(join("r", None)).unwrap());
+        let mut others = [(); 2].map(|()| hub.join(join("another", None)).unwrap());
+        let ids = seats.each_ref().map(|seat| (seat.id, seat.epoch));
+        let other = (others[1].id, others[1].epoch);
+        let now = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(relay(&mut seats[0], ids[1], COST, now), None);
+        }
+        for _ in 0..2 {
+            assert_eq!(relay(&mut seats[1], ids[0], COST, now), None);
+        }
+        assert_eq!(relay(&mut seats[1], ids[0], COST + 1, now), Some(50));
+        assert_eq!(relay(&mut seats[1], ids[0], COST, now), None);
+        let wait_ms = relay(&mut seats[1], ids[0], COST, now).unwrap();
+        assert_eq!(wait_ms, 101);
+        assert_eq!(relay(&mut others[0], other, COST, now), None, "another room has its own");
+        // What the room refused took nothing from the member, which had one packet left.
+        let later = after(now, wait_ms);
+        assert_eq!(relay(&mut seats[1], ids[0], COST, later), None);
+        // And what the member's own limit refuses takes nothing from the room.
+        let even_later = after(later, 1_200);
+        for _ in 0..4 {
+            assert_eq!(relay(&mut seats[0], ids[1], COST, even_later), None);
+        }
+        assert!(relay(&mut seats[0], ids[1], COST, even_later).is_some());
+        for _ in 0..2 {
+            assert_eq!(relay(&mut seats[1], ids[0], COST, even_later), None);
+        }
+    }
+
+    #[test]
+    fn packets_for_nobody_are_counted_for_their_sender_alone() {
+        let hub = Hub::new(&relay_limits());
+        let mut seats = [(); 2].map(|()| hub.join(join("r", None)).unwrap());
+        let ids = seats.each_ref().map(|seat| (seat.id, seat.epoch));
+        let now = Instant::now();
+        let packet = vec![0; COST - peerloom_protocol::limits::RELAY_PACKET_COST];
+        let mut to_nobody = || {
+            seats[0].relay(&Relay { to: ids[1].0, epoch: ids[1].1 + 1, packet: &packet }, now).unwrap_err()
+        };
+        for _ in 0..4 {
+            assert!(matches!(to_nobody(), ServerMessage::Refused { refusal: Refusal::PeerGone, .. }));
+        }
+        assert!(matches!(to_nobody(), ServerMessage::Throttled { .. }));
+        for _ in 0..4 {
+            assert_eq!(relay(&mut seats[1], ids[0], COST, now), None);
+        }
+    }
+
+    #[test]
+    fn a_full_outbox_takes_nothing_from_the_limits() {
+        let outbox = OutboxLimits { messages: 2, bytes: 10_000_000 };
+        let hub = Hub::new(&Limits { outbox, ..relay_limits() });
+        let mut one = hub.join(join("r", None)).unwrap();
+        let two = hub.join(join("r", None)).unwrap();
+        assert!(matches!(next(&two), ServerMessage::Welcome(_)));
+        let (id, now) = ((two.id, two.epoch), Instant::now());
+        assert_eq!([(); 2].map(|()| relay(&mut one, id, COST, now)), [None; 2]);
+        for _ in 0..9 {
+            assert_eq!(relay(&mut one, id, COST, now), Some(200));
+        }
+        while two.outbox().next() != Next::Nothing {}
+        assert_eq!([(); 2].map(|()| relay(&mut one, id, COST, now)), [None; 2]);
     }
 
     #[test]

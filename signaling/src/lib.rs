@@ -1,12 +1,14 @@
 //! The signaling server of Peerloom: introduces peers to each other, then gets out of the way.
 //!
-//! It keeps rooms in memory, hands out each member's cards and passes envelopes on inside a room; it reads neither.
+//! It keeps rooms in memory, hands out each member's cards and passes envelopes and sealed packets on inside a room; it
+//! reads none of them.
 //! The messages are those of [`peerloom_protocol::signal`]. Everything a client can make the server keep, wait for
 //! or do is bounded: see [`Limits`].
 //!
 //! From the outside in: `accept` takes TCP connections and counts them (`admission`, `stream`), `web` routes
 //! requests, `upgrade` decides who may open a WebSocket (`origin`), `connection` serves one WebSocket in one task,
-//! `hub` keeps the rooms and `room` knows who gets which card; `outbox` is what waits to be written to a member.
+//! `hub` keeps the rooms and `room` knows who gets which card; `relay` reads and writes packets on their way through,
+//! `rate` bounds them; `outbox` is what waits to be written to a member.
 //!
 //! # Examples
 //! ```
@@ -30,6 +32,7 @@ mod options;
 mod origin;
 mod outbox;
 mod rate;
+mod relay;
 mod room;
 mod stream;
 mod upgrade;
@@ -90,7 +93,7 @@ pub async fn serve(listener: TcpListener, config: Config, stop: impl Future<Outp
     let limits = &config.limits;
     let drain_timeout = limits.drain_timeout;
     let app = Arc::new(App {
-        hub: Hub::new(limits.room_size(), limits.outbox),
+        hub: Hub::new(limits),
         admission: Admission::new(limits.max_connections, limits.max_connections_per_address),
         config,
         shutdown,

@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 use peerloom_protocol::limits::MAX_ROOM_MEMBERS;
 use serde::Deserialize;
 
-use crate::config::{Config, Limits};
+use crate::config::{Config, LARGEST_RELAY_COST, Limits};
 use crate::origin::{AllowedOrigins, BadOrigin};
 use crate::rate::Rate;
 
@@ -61,6 +61,20 @@ pub struct Options {
     /// Bytes that one connection may send at once, at least 131072 [default: 524288]
     #[arg(long, value_name = "BYTES", env = "PEERLOOM_BYTE_BURST")]
     pub byte_burst: Option<u32>,
+    /// Bytes a second that one member may have passed on to others for long; each packet counts 256 more than its
+    /// length. 0 switches this off [default: 131072]
+    #[arg(long, value_name = "BYTES", env = "PEERLOOM_RELAY_RATE")]
+    pub relay_rate: Option<u32>,
+    /// Bytes that one member may have passed on at once, at least 18688 [default: 262144]
+    #[arg(long, value_name = "BYTES", env = "PEERLOOM_RELAY_BURST")]
+    pub relay_burst: Option<u32>,
+    /// Bytes a second that all members of one room together may have passed on for long. 0 switches this off
+    /// [default: 1048576]
+    #[arg(long, value_name = "BYTES", env = "PEERLOOM_RELAY_ROOM_RATE")]
+    pub relay_room_rate: Option<u32>,
+    /// Bytes that all members of one room together may have passed on at once, at least 18688 [default: 2097152]
+    #[arg(long, value_name = "BYTES", env = "PEERLOOM_RELAY_ROOM_BURST")]
+    pub relay_room_burst: Option<u32>,
     /// Time to receive the headers of a request [default: 5]
     #[arg(long, value_name = "SECONDS", env = "PEERLOOM_HEADER_TIMEOUT")]
     pub header_timeout: Option<u32>,
@@ -146,6 +160,14 @@ pub enum SettingsError {
     /// A number is out of range.
     #[error("--{0} must be between {1} and {2}")]
     OutOfRange(&'static str, u32, u32),
+    /// With this burst the relay would let small packets through and never the largest.
+    #[error(
+        "--{0} is {1}, but the largest packet needs {LARGEST_RELAY_COST} (--relay-rate 0 switches relaying off)"
+    )]
+    RelayBurst(&'static str, u32),
+    /// A member that keeps to the first would be sent away for breaking the second.
+    #[error("--{0} is {1}, more than --{2} with {3}: members that use it would be sent away as rate-limited")]
+    RelayOverBytes(&'static str, u32, &'static str, u32),
     /// An allowed origin is none.
     #[error("--allow-origin: {0}")]
     Origin(#[from] BadOrigin),
@@ -194,6 +216,10 @@ impl Options {
             message_burst: self.message_burst.or(lower.message_burst),
             byte_rate: self.byte_rate.or(lower.byte_rate),
             byte_burst: self.byte_burst.or(lower.byte_burst),
+            relay_rate: self.relay_rate.or(lower.relay_rate),
+            relay_burst: self.relay_burst.or(lower.relay_burst),
+            relay_room_rate: self.relay_room_rate.or(lower.relay_room_rate),
+            relay_room_burst: self.relay_room_burst.or(lower.relay_room_burst),
             header_timeout: self.header_timeout.or(lower.header_timeout),
             join_timeout: self.join_timeout.or(lower.join_timeout),
             ping_interval: self.ping_interval.or(lower.ping_interval),
@@ -235,6 +261,14 @@ impl Options {
                     u32::MAX,
                 )?,
             },
+            relay: Rate {
+                per_second: self.relay_rate.unwrap_or(default.relay.per_second),
+                burst: self.relay_burst.unwrap_or(default.relay.burst),
+            },
+            relay_room: Rate {
+                per_second: self.relay_room_rate.unwrap_or(default.relay_room.per_second),
+                burst: self.relay_room_burst.unwrap_or(default.relay_room.burst),
+            },
             outbox: default.outbox,
             header_timeout: seconds("header-timeout", self.header_timeout, default.header_timeout)?,
             join_timeout: seconds("join-timeout", self.join_timeout, default.join_timeout)?,
@@ -245,6 +279,7 @@ impl Options {
                 other => seconds("drain-timeout", other, default.drain_timeout)?,
             },
         };
+        check_relay(&limits)?;
         if let Some(folder) = self.www.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(SettingsError::NoFolder(folder.clone()));
         }
@@ -264,6 +299,29 @@ impl Options {
             config: Config { allow_origins, www: self.www, trusted_proxies: self.trusted_proxy, limits },
         })
     }
+}
+
+/// Refuses limits of relaying that honest members would trip over.
+fn check_relay(limits: &Limits) -> Result<(), SettingsError> {
+    if limits.relay_rates().is_none() {
+        return Ok(());
+    }
+    for (name, burst) in [("relay-burst", limits.relay.burst), ("relay-room-burst", limits.relay_room.burst)]
+    {
+        if burst < LARGEST_RELAY_COST {
+            return Err(SettingsError::RelayBurst(name, burst));
+        }
+    }
+    // What surrounds a packet on the wire is less than what it counts beside its length, so equal is enough.
+    for (relay_name, relay, byte_name, bytes) in [
+        ("relay-rate", limits.relay.per_second, "byte-rate", limits.bytes.per_second),
+        ("relay-burst", limits.relay.burst, "byte-burst", limits.bytes.burst),
+    ] {
+        if relay > bytes {
+            return Err(SettingsError::RelayOverBytes(relay_name, relay, byte_name, bytes));
+        }
+    }
+    Ok(())
 }
 
 fn within(name: &'static str, value: u32, min: u32, max: u32) -> Result<u32, SettingsError> {
@@ -305,12 +363,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("settings.toml");
         let text = "port = 1\nmax-room-size = 8\nallow-origin = [\"https://a.example\"]\nlog-format = \"json\"\n\
-                    trusted-proxy = [\"10.0.0.1\"]\ndrain-timeout = 0\n";
+                    trusted-proxy = [\"10.0.0.1\"]\ndrain-timeout = 0\nrelay-rate = 1\nrelay-burst = 20001\n\
+                    relay-room-rate = 2\nrelay-room-burst = 20002\n";
         std::fs::write(&path, text).unwrap();
         let settings = settings(&["--config", path.to_str().unwrap(), "--port", "2"]).unwrap();
         assert_eq!(settings.port, 2);
         assert_eq!(settings.config.limits.max_room_size, 8);
         assert_eq!(settings.config.limits.drain_timeout, Duration::ZERO);
+        assert_eq!(settings.config.limits.relay, Rate { per_second: 1, burst: 20_001 });
+        assert_eq!(settings.config.limits.relay_room, Rate { per_second: 2, burst: 20_002 });
         assert_eq!(settings.log_format, LogFormat::Json);
         assert_eq!(settings.config.trusted_proxies.len(), 1);
         let listed = AllowedOrigins::Listed(vec!["https://a.example".parse().unwrap()]);
@@ -333,10 +394,37 @@ mod tests {
             ("--byte-burst", "131071"),
             ("--ping-interval", "0"),
             ("--pong-timeout", "86401"),
+            ("--relay-burst", "18687"),
+            ("--relay-room-burst", "18687"),
+            ("--relay-rate", "262145"),
+            ("--relay-burst", "524289"),
             ("--threads", "0"),
         ] {
             let error = settings(&[flag, value]).unwrap_err();
             assert!(error.to_string().starts_with(flag), "{error}");
         }
+    }
+
+    #[test]
+    fn limits_of_relaying_fit_those_of_bytes() {
+        let error = settings(&["--byte-rate", "100000"]).unwrap_err().to_string();
+        assert!(error.starts_with("--relay-rate is 131072, more than --byte-rate with 100000"), "{error}");
+        let just_right = settings(&["--relay-rate", "262144", "--relay-burst", "524288"]).unwrap();
+        let relay = just_right.config.limits.relay;
+        assert_eq!((relay.per_second, relay.burst), (262_144, 524_288));
+        settings(&["--relay-burst", "18688", "--relay-room-burst", "18688"]).unwrap();
+        // Without relaying nothing of it matters.
+        for off in ["--relay-rate", "--relay-room-rate"] {
+            let settings = settings(&[off, "0", "--relay-burst", "1", "--byte-rate", "1000"]).unwrap();
+            assert!(settings.config.limits.relay_rates().is_none());
+        }
+    }
+
+    #[test]
+    fn a_member_is_told_no_more_than_its_room_has() {
+        let settings = settings(&["--relay-room-rate", "1000", "--relay-room-burst", "20000"]).unwrap();
+        let rates = settings.config.limits.relay_rates().unwrap();
+        assert_eq!((rates.member.per_second, rates.member.burst), (1_000, 20_000));
+        assert_eq!((rates.room.per_second, rates.room.burst), (1_000, 20_000));
     }
 }

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use peerloom_protocol::signal::Refusal;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// How much one outbox may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,15 +61,33 @@ impl Outbox {
     /// Queues a message. When it does not fit, the outbox closes with [`Refusal::SlowConsumer`] instead.
     pub(crate) fn push(&self, message: Bytes) {
         let mut queue = self.queue();
-        let fits =
-            queue.messages.len() < self.limits.messages && queue.bytes + message.len() <= self.limits.bytes;
-        if fits {
+        if self.fits(&queue, &message) {
             queue.push(message);
         } else {
             queue.close(Refusal::SlowConsumer);
         }
         drop(queue);
         self.changed.notify_one();
+    }
+
+    /// Queues a relayed packet, unless the outbox is more than half full or the packet does not fit: then it returns
+    /// `false` and nothing has changed. The other half is kept for what cannot be sent again later: who is there, and
+    /// signals.
+    pub(crate) fn try_push_relayed(&self, message: Bytes) -> bool {
+        let mut queue = self.queue();
+        let has_room = queue.messages.len() <= self.limits.messages / 2
+            && queue.bytes <= self.limits.bytes / 2
+            && self.fits(&queue, &message);
+        if has_room {
+            queue.push(message);
+            drop(queue);
+            self.changed.notify_one();
+        }
+        has_room
+    }
+
+    fn fits(&self, queue: &Queue, message: &Bytes) -> bool {
+        queue.messages.len() < self.limits.messages && queue.bytes + message.len() <= self.limits.bytes
     }
 
     /// Queues the first message, whatever its size: a welcome to a large room is more than a normal queue holds.
@@ -101,30 +120,22 @@ impl Outbox {
         }
     }
 
-    /// Waits until [`Outbox::next`] has something to do.
+    /// Why the connection must be closed, if it must.
+    pub(crate) fn closing(&self) -> Option<Refusal> {
+        self.queue().closing
+    }
+
+    /// How many messages wait.
+    pub(crate) fn len(&self) -> usize {
+        self.queue().messages.len()
+    }
+
+    /// Resolves once something was pushed, or the outbox was closed, since it last did.
     ///
     /// # Cancel safety
     /// Nothing is lost when this is dropped. Only one task may wait at a time.
-    pub(crate) async fn ready(&self) {
-        loop {
-            {
-                let queue = self.queue();
-                if queue.closing.is_some() || !queue.messages.is_empty() {
-                    return;
-                }
-            }
-            self.changed.notified().await;
-        }
-    }
-
-    /// Waits until the outbox is closed, for use while a write is under way. Cancel safe as [`Outbox::ready`].
-    pub(crate) async fn closed(&self) -> Refusal {
-        loop {
-            if let Some(refusal) = self.queue().closing {
-                return refusal;
-            }
-            self.changed.notified().await;
-        }
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 }
 
@@ -189,6 +200,35 @@ mod tests {
     }
 
     #[test]
+    fn a_relayed_packet_needs_half_of_the_outbox_free() {
+        let outbox = Outbox::new(OutboxLimits { messages: 4, bytes: 100 });
+        // By messages: two of four are half and not more.
+        for expected in [true, true, true, false] {
+            assert_eq!(outbox.try_push_relayed(message(1)), expected);
+        }
+        // There is still room for the rest.
+        outbox.push(message(1));
+        for _ in 0..4 {
+            assert_eq!(outbox.next(), Next::Message(message(1)));
+        }
+        // By bytes.
+        for (len, expected) in [(50, true), (1, true), (1, false)] {
+            assert_eq!(outbox.try_push_relayed(message(len)), expected);
+        }
+        assert_eq!(
+            [(); 3].map(|()| outbox.next()),
+            [50, 1, 0].map(|len| match len {
+                0 => Next::Nothing,
+                len => Next::Message(message(len)),
+            })
+        );
+        // One that can never fit closes nothing.
+        assert!(!outbox.try_push_relayed(message(101)));
+        assert_eq!(outbox.next(), Next::Nothing);
+        assert!(outbox.try_push_relayed(message(100)));
+    }
+
+    #[test]
     fn a_welcome_may_be_larger() {
         let outbox = outbox();
         outbox.push_welcome(message(1_000));
@@ -209,14 +249,11 @@ mod tests {
     async fn waiting_sees_what_came_before_and_after() {
         let outbox = outbox();
         outbox.push(message(1));
-        outbox.ready().await;
+        outbox.changed().await;
+        assert_eq!((outbox.len(), outbox.closing()), (1, None));
         assert_eq!(outbox.next(), Next::Message(message(1)));
-        let (refusal, ()) = tokio::join!(outbox.closed(), async {
-            outbox.push(message(1));
-            tokio::task::yield_now().await;
-            outbox.close(Refusal::GoingAway);
-        });
-        assert_eq!(refusal, Refusal::GoingAway);
-        outbox.ready().await;
+        tokio::join!(outbox.changed(), async { outbox.push(message(1)) });
+        tokio::join!(outbox.changed(), async { outbox.close(Refusal::GoingAway) });
+        assert_eq!((outbox.len(), outbox.closing()), (0, Some(Refusal::GoingAway)));
     }
 }

@@ -1,6 +1,6 @@
-//! A token bucket: how fast one connection may talk.
+//! A token bucket: how fast one connection may talk, or all of a room together.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A steady rate, and how much may come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Rate {
     pub burst: u32,
 }
 
-/// The tokens one connection has left. Starts full.
+/// The tokens that are left. Starts full.
 #[derive(Debug)]
 pub(crate) struct TokenBucket {
     tokens: f64,
@@ -25,21 +25,35 @@ impl TokenBucket {
 
     /// Takes `amount` tokens, or none and returns `false` when there are too few.
     pub(crate) fn take(&mut self, amount: u32, rate: Rate, now: Instant) -> bool {
-        let gained = now.saturating_duration_since(self.filled_at).as_secs_f64() * f64::from(rate.per_second);
-        self.tokens = (self.tokens + gained).min(f64::from(rate.burst));
-        self.filled_at = now;
+        self.fill(rate, now);
         let enough = self.tokens >= f64::from(amount);
         if enough {
             self.tokens -= f64::from(amount);
         }
         enough
     }
+
+    /// How long until [`take`](Self::take) gives `amount` tokens: zero when it does so now. With `amount` above the
+    /// burst it never will, whatever this says.
+    pub(crate) fn wait(&mut self, amount: u32, rate: Rate, now: Instant) -> Duration {
+        self.fill(rate, now);
+        let missing = f64::from(amount) - self.tokens;
+        if missing <= 0.0 {
+            return Duration::ZERO;
+        }
+        // A millisecond more than computed: after rounding, the last token must not be missing by a fraction.
+        Duration::from_secs_f64(missing / f64::from(rate.per_second.max(1))) + Duration::from_millis(1)
+    }
+
+    fn fill(&mut self, rate: Rate, now: Instant) {
+        let gained = now.saturating_duration_since(self.filled_at).as_secs_f64() * f64::from(rate.per_second);
+        self.tokens = (self.tokens + gained).min(f64::from(rate.burst));
+        self.filled_at = now;
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const RATE: Rate = Rate { per_second: 10, burst: 3 };
@@ -68,5 +82,21 @@ mod tests {
         let mut bucket = TokenBucket::full(RATE, start);
         assert!(bucket.take(3, RATE, start));
         assert!(!bucket.take(1, RATE, start - Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn after_the_wait_the_tokens_are_there() {
+        for per_second in [1, 3, 7, 10, 999, 1_000, 131_072] {
+            for amount in 1..=100 {
+                let rate = Rate { per_second, burst: 100 };
+                let start = Instant::now();
+                let mut bucket = TokenBucket::full(rate, start);
+                assert_eq!(bucket.wait(amount, rate, start), Duration::ZERO);
+                assert!(bucket.take(100, rate, start));
+                let wait = bucket.wait(amount, rate, start);
+                assert!(wait > Duration::ZERO);
+                assert!(bucket.take(amount, rate, start + wait), "{amount} at {per_second} after {wait:?}");
+            }
+        }
     }
 }

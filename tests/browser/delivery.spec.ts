@@ -132,7 +132,7 @@ test("lifetimeMs: what ran out before there was a connection is not delivered la
   const [a, b] = [await open("chromium"), await open("chromium")];
   // The first try to connect fails, and the next begins later than the lifetime of 100 ms.
   await b.run(({ faults }) => faults.refuseAnswers(1));
-  await a.join(room);
+  await a.join(room, { relay: "never" });
   await a.run(({ state }) => {
     state.room.on("peer", ({ state: change }) => {
       if (change !== "joined") return;
@@ -140,7 +140,7 @@ test("lifetimeMs: what ran out before there was a connection is not delivered la
       void state.room.json.send("kept");
     });
   });
-  await b.join(room);
+  await b.join(room, { relay: "never" });
   await expectMesh(a, b);
   await expect.poll(() => numbers(b, "json")).toEqual(["kept"]);
   await a.run(({ state }) => state.room.brief.send(2));

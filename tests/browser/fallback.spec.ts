@@ -80,19 +80,30 @@ for (const [first, second] of PAIRS.slice(0, 3)) {
   });
 }
 
-test("a connection that breaks is made anew, and messages flow again", async ({ open, room }) => {
-  const [a, b] = [await open("chromium"), await open("firefox")];
-  await a.join(room);
-  await b.join(room);
-  await expectMesh(a, b);
-  await a.run(({ state }) => {
-    const [peer] = state.room.peers.values();
-    peer?.connection?.close();
+for (const relay of ["first", "never"] as const) {
+  test(`a connection that breaks is made anew, and nothing is lost (relay: ${relay})`, async ({
+    open,
+    room,
+  }) => {
+    const [a, b] = [await open("chromium"), await open("firefox")];
+    await a.join(room, { relay });
+    await b.join(room, { relay });
+    await expectMesh(a, b);
+    await a.run(({ state }) => {
+      const [peer] = state.room.peers.values();
+      peer?.connection?.close();
+    });
+    await b.note("from b");
+    await a.note("from a");
+    await expect.poll(() => b.notes()).toEqual([`${a.id}: from a`]);
+    await expect.poll(() => a.notes()).toEqual([`${b.id}: from b`]);
+    const direct = async () => (await b.pathsTo(a)).filter((path) => path === "direct").length;
+    await expect.poll(direct).toBe(2);
+    await expectMesh(a, b);
+    await a.note("again");
+    await expect.poll(() => b.notes()).toEqual([`${a.id}: from a`, `${a.id}: again`]);
+    const states = await b.statesOf(a);
+    expect(states.slice(0, 2)).toEqual(["joined", "connected"]);
+    expect(states).not.toContain("left");
   });
-  await b.note("from b");
-  await a.note("from a");
-  await expect.poll(() => b.statesOf(a)).toEqual(["joined", "connected", "suspended", "resumed"]);
-  await expectMesh(a, b);
-  await a.note("again");
-  await expect.poll(() => b.notes()).toContain(`${a.id}: again`);
-});
+}

@@ -45,9 +45,13 @@ for (const [title, data, code] of GARBAGE) {
     await hostile.join(room);
     await expectMesh(honest, hostile);
     await hostile.run((h, data) => h.faults.sendRaw("note", data), data);
+    // The fresh connection takes over from the path through the server.
     await expect
-      .poll(() => honest.statesOf(hostile))
-      .toEqual(["joined", "connected", "suspended", "resumed"]);
+      .poll(() => honest.pathsTo(hostile))
+      .toEqual(expect.arrayContaining(["direct", "relay", "direct"]));
+    await expect
+      .poll(async () => (await honest.pathsTo(hostile)).filter((path) => path === "direct").length)
+      .toBe(2);
     if (code !== undefined) {
       const invalid = await honest.happenings("invalid");
       expect(invalid).toMatchObject([{ peer: hostile.id, label: "note", code }]);

@@ -9,10 +9,10 @@ const isBuilt = existsSync(join(rustPage, "rust_page_bg.wasm"));
 
 test.skip(!isBuilt && !process.env.CI, "the Rust page is not built: run it with `npm run test:browser`");
 
-/** Joins from TypeScript with the one channel that the Rust page declares. */
+/** Joins from TypeScript with what the Rust page declares. */
 async function joinFromTypeScript(peer: Peer, room: string): Promise<string> {
   return peer.run(async ({ peerloom, kept }, room) => {
-    const protocol = { chat: peerloom.channel<{ text: string }>() };
+    const protocol = { chat: peerloom.channel<{ text: string }>(), roll: peerloom.rpc<number, number>() };
     const joined = await peerloom.join(location.origin, { room, protocol, metadata: { name: "TypeScript" } });
     const heard: unknown[] = [];
     joined.chat.on(({ from, data }) => void heard.push({ from: from.id, data }));

@@ -83,7 +83,8 @@ test("who is killed while the server is away is seen leaving when it is back", a
   const other = await launchChromiumServer();
   const within = await chromium.connect(other.wsEndpoint());
   const victim = await open("chromium", { server, within });
-  await Promise.all([a, b, victim].map((peer) => peer.join(room)));
+  // No server tells the others of its death: only silence does.
+  await Promise.all([a, b, victim].map((peer) => peer.join(room, { peerTimeoutMs: 10_000 })));
   await expectMesh(a, b, victim);
   await server.kill();
   for (const peer of [a, b, victim]) await expect.poll(() => signaling(peer)).toBe("reconnecting");

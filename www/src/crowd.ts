@@ -52,6 +52,11 @@ export class Crowd {
       if (state === "connected") void this.#measure();
       this.#events.changed();
     });
+    // The picture follows the paths as they change.
+    room.on("path", ({ path }) => {
+      if (path !== "connecting") void this.#measure();
+      this.#events.changed();
+    });
     room.profile.on(({ from, data }) => this.#update(from, data));
     room.links.on(({ from, data }) => this.#update(from, { links: data }));
     setInterval(() => void this.#measure(), MEASURE_MS);

@@ -32,7 +32,7 @@ const identity = createIdentity(() => {
 const server = createServerView();
 const mesh = createMesh();
 const sender = createSender(sendFile);
-const people = createPeople({ pickFile: sender.pickFor, sendFile });
+const people = createPeople({ pickFile: sender.pickFor, sendFile, cutPath });
 const chat = createChat((text) => {
   if (!room) return;
   const { name: myName, dye } = identity.me;
@@ -141,6 +141,11 @@ function dyeOf(id: string): number {
 function sendFile(id: string, file: File): void {
   const person = crowd?.people.get(id);
   if (person) files?.send(person.peer, file);
+}
+/** Closes the connection behind the SDK's back, as a network that breaks would. */
+function cutPath(id: string): void {
+  crowd?.people.get(id)?.peer.connection?.close();
+  crowd?.announce();
 }
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -1,5 +1,6 @@
 /**
- * The list of the others: name, colour, path and round trip, and a button to send each one a file.
+ * The list of the others: name, colour, path and round trip, a button to send each one a file, and one to cut the
+ * direct path and watch it heal.
  *
  * A file can also be dropped on an entry. The list is updated in place, so the keyboard focus stays put.
  */
@@ -12,8 +13,9 @@ const PATH_MEANING: Record<LinkPath, string> = {
   connecting: "The two browsers are finding a way to each other.",
   direct: "Straight from browser to browser.",
   turn: "Through a TURN relay, which cannot read it.",
-  relay: "Through the server for now, until a direct path opens.",
+  relay: "Through the server, sealed so that it cannot read it, until a direct path opens.",
 };
+const SILENT = "Nothing is heard from them. What you send waits until they are back.";
 
 interface Entry {
   readonly item: HTMLLIElement;
@@ -21,12 +23,15 @@ interface Entry {
   readonly name: HTMLElement;
   readonly path: HTMLElement;
   readonly rtt: HTMLElement;
+  readonly cut: HTMLButtonElement;
   readonly send: HTMLButtonElement;
 }
 
 export interface PeopleActions {
   /** The button was pressed: let the user pick a file for this peer. */
   pickFile(id: string): void;
+  /** Breaks the direct path, to see what happens. */
+  cutPath(id: string): void;
   /** A file was dropped on the entry. */
   sendFile(id: string, file: File): void;
 }
@@ -43,11 +48,15 @@ export function createPeople(actions: PeopleActions): { show(people: Iterable<Pe
     const rtt = el("span", { class: "rtt" });
     const send = el("button", { type: "button", class: "small" }, "Send file");
     send.addEventListener("click", () => actions.pickFile(id));
+    const cut = el("button", { type: "button", class: "small quiet", "data-testid": "cut-path" }, "Cut");
+    cut.title = "Breaks the direct path. Watch how it heals: nothing you send meanwhile is lost.";
+    cut.addEventListener("click", () => actions.cutPath(id));
     const item = el(
       "li",
       { class: "peer", "data-testid": "peer" },
       yarn,
       el("span", { class: "peer-text" }, name, el("span", { class: "peer-link" }, path, rtt)),
+      cut,
       send,
     );
     item.addEventListener("dragover", (event) => {
@@ -62,7 +71,7 @@ export function createPeople(actions: PeopleActions): { show(people: Iterable<Pe
       for (const file of event.dataTransfer?.files ?? []) actions.sendFile(id, file);
     });
     list.append(item);
-    return { item, yarn, name, path, rtt, send };
+    return { item, yarn, name, path, rtt, cut, send };
   }
 
   return {
@@ -77,9 +86,12 @@ export function createPeople(actions: PeopleActions): { show(people: Iterable<Pe
         }
         entry.yarn.className = `yarn dye-${dye}`;
         setText(entry.name, name);
-        setText(entry.path, peer.path);
-        entry.path.dataset.path = peer.path;
-        entry.path.title = PATH_MEANING[peer.path];
+        const silent = peer.state === "suspended";
+        setText(entry.path, silent ? "silent" : peer.path);
+        entry.path.dataset.path = silent ? "connecting" : peer.path;
+        entry.path.title = silent ? SILENT : PATH_MEANING[peer.path];
+        entry.cut.disabled = peer.path !== "direct" && peer.path !== "turn";
+        entry.cut.setAttribute("aria-label", `Cut the direct path to ${name}`);
         setText(entry.rtt, rttMs === undefined ? "" : formatRtt(rttMs));
         entry.send.setAttribute("aria-label", `Send file to ${name}`);
       }

@@ -42,7 +42,7 @@ function judge(people: Person[]): string {
   const connecting = people.filter(({ peer }) => peer.path === "connecting");
   if (relayed.length > 0) {
     const names = relayed.map(({ name }) => name).join(", ");
-    return `The way to ${names} leads through the server until a direct one opens.`;
+    return `The way to ${names} leads through the server until a direct one opens. It cannot read what passes.`;
   }
   if (connecting.length > 0)
     return "The server has introduced you; the browsers are finding a way to each other.";

@@ -6,12 +6,14 @@
 //! behind `npm run build` call it; by hand it is
 //!
 //! ```text
-//! cargo xtask glue IN.wasm OUT_DIR [--default-path]
+//! cargo xtask glue IN.wasm OUT_DIR [--default-path] [--bare-panics]
 //! ```
 //!
 //! The files are named after the module: `peerloom.wasm` gives `peerloom.js`, `peerloom.d.ts` and
 //! `peerloom_bg.wasm`. They are for a browser's ES modules (`--target web` of the command line tool), which every
 //! bundler reads too.
+
+mod panics;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,9 +21,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
-const USAGE: &str = "usage: cargo xtask glue IN.wasm OUT_DIR [--default-path]
+const USAGE: &str = "usage: cargo xtask glue IN.wasm OUT_DIR [--default-path] [--bare-panics]
 
-  --default-path  let the glue find the .wasm file beside itself when its init() is called without an argument";
+  --default-path  let the glue find the .wasm file beside itself when its init() is called without an argument
+  --bare-panics   leave out the messages of panics, which no browser shows";
 
 /// One call of `xtask glue`.
 #[derive(Debug)]
@@ -31,29 +34,36 @@ struct Glue {
     /// Whether the glue's `init()` may be called without the place of the `.wasm` file. The npm package passes
     /// that place itself: a second `new URL(...)` in the glue would make bundlers copy the module twice.
     default_path: bool,
+    /// Whether [`panics`] are made traps.
+    bare_panics: bool,
 }
 
 impl Glue {
     fn parse(args: impl IntoIterator<Item = String>) -> Result<Self> {
-        let mut default_path = false;
+        let (mut default_path, mut bare_panics) = (false, false);
         let mut places = Vec::new();
         for arg in args {
             match arg.as_str() {
                 "--default-path" => default_path = true,
+                "--bare-panics" => bare_panics = true,
                 flag if flag.starts_with('-') => bail!("unknown flag {flag}\n{USAGE}"),
                 _ => places.push(PathBuf::from(arg)),
             }
         }
         let [module, out_dir] = <[PathBuf; 2]>::try_from(places)
             .map_err(|places| anyhow::anyhow!("expected 2 paths, got {}\n{USAGE}", places.len()))?;
-        Ok(Self { module, out_dir, default_path })
+        Ok(Self { module, out_dir, default_path, bare_panics })
     }
 
     fn run(&self) -> Result<()> {
         let name = module_name(&self.module)?;
+        let mut wasm = std::fs::read(&self.module).with_context(|| self.module.display().to_string())?;
+        if self.bare_panics {
+            wasm = panics::strip(&wasm)?;
+        }
         let mut bindgen = Bindgen::new();
         bindgen
-            .input_path(&self.module)
+            .input_bytes(name, wasm)
             .out_name(name)
             .typescript(true)
             .omit_default_module_path(!self.default_path)

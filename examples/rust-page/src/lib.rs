@@ -2,9 +2,9 @@
 //!
 //! Open it as `index.html?room=demo`; `&server=` names another signaling server than the page's own.
 
-use futures::StreamExt;
+use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use gloo::events::EventListener;
-use peerloom::{Delivery, Error, Room, To};
+use peerloom::{Delivery, Error, Request, Requests, Room, RoomEvent, Streams, To};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
@@ -30,11 +30,36 @@ fn parameter(name: &str) -> Option<String> {
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value.replace("%3A", ":").replace("%2F", "/"))
 }
 
+/// Rolls a die of as many sides as asked for. It is loaded.
+async fn answer(mut calls: Requests<u32, u32>) {
+    while let Some(Request { data: sides, responder, .. }) = calls.next().await {
+        match sides {
+            0 => responder.refuse("no-such-die", "a die has sides"),
+            // A number has a JSON form.
+            _ => responder.respond(&sides).unwrap_or_default(),
+        }
+    }
+}
+
+/// Sends back what comes in on streams.
+async fn echo(mut streams: Streams) {
+    while let Some(stream) = streams.next().await {
+        spawn_local(async move {
+            let (reader, mut writer) = stream.split();
+            // The other end may give it up: then there is nobody to tell.
+            if futures::io::copy(reader, &mut writer).await.is_ok() {
+                let _ = writer.close().await;
+            }
+        });
+    }
+}
+
 async fn run(document: Document) -> Result<(), Error> {
     let own = web_sys::window().and_then(|window| window.location().origin().ok()).unwrap_or_default();
     let server = parameter("server").unwrap_or(own);
     let name = parameter("room").unwrap_or_else(|| "demo".to_owned());
-    let room = Room::builder(&server).room(&name).channel::<Chat>("chat", Delivery::Ordered).join().await?;
+    let room = Room::builder(&server).room(&name);
+    let room = room.channel::<Chat>("chat", Delivery::Ordered).rpc::<u32, u32>("roll").join().await?;
     if let Some(status) = document.get_element_by_id("status") {
         status.set_text_content(Some(&format!("in room {name} as {}", room.id())));
     }
@@ -61,11 +86,20 @@ async fn run(document: Document) -> Result<(), Error> {
         submitted.forget();
     }
 
-    let mut events = room.events();
+    let (mut events, roll) = (room.events(), room.rpc::<u32, u32>("roll")?);
+    spawn_local(answer(roll.handle()));
+    spawn_local(echo(room.streams()));
     let names = document.clone();
     spawn_local(async move {
         while let Some(event) = events.next().await {
             say(&names, "events", &format!("{event:?}"));
+            if let RoomEvent::PeerConnected(peer) = event {
+                let text = match roll.call(peer, &6).await {
+                    Ok(result) => format!("{peer} rolled {result}"),
+                    Err(error) => format!("{peer} did not roll: {error} ({})", error.code()),
+                };
+                say(&names, "events", &text);
+            }
         }
     });
     while let Some(message) = rx.next().await {

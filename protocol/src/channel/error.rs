@@ -26,7 +26,7 @@ impl SendError {
 }
 
 /// Why a frame from a peer was refused. All but [`FrameError::NeedMore`] break the protocol, so they are final for
-/// the connection it came over: the inbox must be [reset](super::Inbox::reset) before it takes frames of another.
+/// the path it came over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
@@ -55,7 +55,7 @@ pub enum FrameError {
         /// Its length.
         len: usize,
     },
-    /// This fragment is there already, or another one gave the message another length.
+    /// An earlier fragment gave the message another length.
     #[error("fragment at {offset} of message {seq} contradicts an earlier one")]
     Contradiction {
         /// The message's number.
@@ -66,24 +66,12 @@ pub enum FrameError {
     /// A fragmented message is declared longer than [`limits::MAX_MESSAGE_BYTES`].
     #[error("message of {0} bytes, at most {max} allowed", max = limits::MAX_MESSAGE_BYTES)]
     MessageTooLarge(u64),
-    /// On an ordered channel: another message than the one expected next.
-    #[error("message {seq} where {expected} was due")]
-    OutOfOrder {
-        /// The number that came.
-        seq: u64,
-        /// The number that was due.
-        expected: u64,
-    },
-    /// On an ordered channel: another part of the message than the one expected next.
-    #[error("byte {offset} of message {seq} where {expected} was due")]
-    FragmentOutOfOrder {
-        /// The message's number.
-        seq: u64,
-        /// Where the part that came begins.
-        offset: usize,
-        /// Where the part that was due begins.
-        expected: usize,
-    },
+    /// It acknowledges what was never sent.
+    #[error("acknowledgement of message {0}, which was not sent")]
+    BadAck(u64),
+    /// More than this side has granted, and one message on top of it.
+    #[error("more was sent than was granted")]
+    WindowExceeded,
     /// On a reliable unordered channel: more half-received messages, or more bytes of them, than a peer may have.
     #[error("too many half-received messages")]
     ReassemblyLimit,
@@ -99,9 +87,10 @@ impl FrameError {
             | Self::UnknownKind(_)
             | Self::Malformed
             | Self::BadFragment { .. }
+            | Self::BadAck(_)
             | Self::Contradiction { .. } => "bad-frame",
             Self::MessageTooLarge(_) => "message-too-large",
-            Self::OutOfOrder { .. } | Self::FragmentOutOfOrder { .. } => "out-of-order",
+            Self::WindowExceeded => "window-exceeded",
             Self::ReassemblyLimit => "reassembly-limit",
         }
     }

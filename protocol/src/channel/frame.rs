@@ -1,11 +1,17 @@
-//! How one data-channel message ("frame") is written and read. At most [`limits::MAX_FRAME_BYTES`] long.
+//! How one frame, the content of one data-channel message or a part of a sealed packet, is written and read. At most
+//! [`limits::MAX_FRAME_BYTES`] long.
 //!
 //! ```text
+//! frame    = [ack]  [body]        at least one of them
+//! ack      = 0x02  seq:varint  offset:varint  granted:varint
+//! body     = batch | fragment
 //! batch    = 0x00  first_seq:varint  count:varint  len:varint × count  payload × count
 //! fragment = 0x01  seq:varint  total:varint  offset:varint  bytes
 //! ```
 //!
-//! `varint` is LEB128 as in [`crate::codec`]. `seq` numbers the messages of one channel over one connection, in each
+//! Bit 6 of a body's kind asks the receiver to acknowledge at once.
+//!
+//! `varint` is LEB128 as in [`crate::codec`]. `seq` numbers the messages of one channel of one session, in each
 //! direction, from 0; a message in fragments has one number. Messages of up to [`CHUNK_BYTES`] travel whole, one or
 //! more to a batch. Longer ones are cut every [`CHUNK_BYTES`], so every fragment but the last has that size. One fixed
 //! size keeps the receiver safe without further rules: fragments cannot overlap, and nobody can cut a message into
@@ -19,16 +25,50 @@ use crate::codec::{push_varint, read_varint};
 use crate::limits;
 
 /// A fragment's header, or that of a batch with one message, is never longer.
-pub const MAX_HEADER_BYTES: usize = 24;
+const MAX_BODY_HEADER_BYTES: usize = 24;
+/// An acknowledgement is never longer.
+const MAX_ACK_BYTES: usize = 28;
+/// From this many bytes every frame but a batch of several messages can be read.
+pub const MAX_HEADER_BYTES: usize = MAX_ACK_BYTES + MAX_BODY_HEADER_BYTES;
 /// The longest message that travels whole, and the size of every fragment but a message's last.
-pub const CHUNK_BYTES: usize = limits::MAX_FRAME_BYTES - MAX_HEADER_BYTES;
+pub const CHUNK_BYTES: usize = limits::MAX_FRAME_BYTES - MAX_BODY_HEADER_BYTES;
 
 const BATCH: u8 = 0;
 const FRAGMENT: u8 = 1;
+const ACK: u8 = 2;
+const ASKS: u8 = 0x40;
 
-/// A frame's contents. Ranges are offsets into the frame.
+/// A frame's contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Frame {
+pub struct Frame {
+    /// What the sender has received on this channel, if it says so.
+    pub ack: Option<Ack>,
+    /// Whether this side should acknowledge at once.
+    pub asks: bool,
+    /// Messages, if there are any.
+    pub body: Option<Body>,
+}
+
+/// What one side has received, and how much more it takes. Later ones replace earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ack {
+    /// Every message with a lower number has been received.
+    pub seq: u64,
+    /// How many bytes from the start of message `seq` have been received.
+    pub offset: usize,
+    /// A message may be begun while those before it [cost](message_cost) less than this in all. 0 on channels that
+    /// may lose messages, where nothing is granted.
+    pub granted: u64,
+}
+
+/// What a message counts in grants and queues: its bytes, and a little for itself so that empty ones are bounded too.
+pub fn message_cost(len: usize) -> u64 {
+    len as u64 + 16
+}
+
+/// The messages of a frame. Ranges are offsets into the frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
     /// One or more whole messages.
     Batch {
         /// The number of the first message; the others follow.
@@ -97,14 +137,31 @@ pub fn parse_into(head: &[u8], total_len: usize, spare: &mut Vec<Range<usize>>) 
         return Err(FrameError::NeedMore(total_len.min(MAX_HEADER_BYTES)));
     };
     let mut reader = Reader { rest, hidden: total_len - head.len(), total_len };
-    match kind {
+    let mut frame = Frame { ack: None, asks: false, body: None };
+    let mut kind = kind;
+    if kind == ACK {
+        frame.ack = Some(read_ack(&mut reader)?);
+        if reader.left() == 0 {
+            return Ok(frame);
+        }
+        kind = reader.byte()?;
+    }
+    frame.asks = kind & ASKS != 0;
+    frame.body = Some(match kind & !ASKS {
         BATCH => {
             let first_seq = read_batch(&mut reader, spare)?;
-            Ok(Frame::Batch { first_seq, ranges: mem::take(spare) })
+            Body::Batch { first_seq, ranges: mem::take(spare) }
         }
-        FRAGMENT => read_fragment(&mut reader).map(Frame::Fragment),
-        other => Err(FrameError::UnknownKind(other)),
-    }
+        FRAGMENT => Body::Fragment(read_fragment(&mut reader)?),
+        _ => return Err(FrameError::UnknownKind(kind)),
+    });
+    Ok(frame)
+}
+
+fn read_ack(reader: &mut Reader<'_>) -> Result<Ack, FrameError> {
+    let (seq, offset, granted) = (reader.varint()?, reader.varint()?, reader.varint()?);
+    let offset = usize::try_from(offset).ok().filter(|offset| *offset <= limits::MAX_MESSAGE_BYTES);
+    Ok(Ack { seq, offset: offset.ok_or(FrameError::Malformed)?, granted })
 }
 
 fn read_batch(reader: &mut Reader<'_>, ranges: &mut Vec<Range<usize>>) -> Result<u64, FrameError> {
@@ -161,6 +218,11 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn byte(&mut self) -> Result<u8, FrameError> {
+        let (first, rest) = self.rest.split_first().ok_or(FrameError::NeedMore(self.total_len))?;
+        self.rest = rest;
+        Ok(*first)
+    }
     fn varint(&mut self) -> Result<u64, FrameError> {
         read_varint(&mut self.rest).ok_or(if self.hidden > 0 {
             FrameError::NeedMore(self.total_len)
@@ -174,6 +236,21 @@ impl Reader<'_> {
     }
     fn position(&self) -> usize {
         self.total_len - self.left()
+    }
+}
+
+/// Writes an acknowledgement: first in its frame, or alone in it.
+pub(crate) fn write_ack(frame: &mut Vec<u8>, ack: Ack) {
+    frame.push(ACK);
+    push_varint(frame, ack.seq);
+    push_varint(frame, ack.offset as u64);
+    push_varint(frame, ack.granted);
+}
+
+/// Makes the body that starts at `at` ask for an acknowledgement.
+pub(crate) fn ask(frame: &mut [u8], at: usize) {
+    if let Some(kind) = frame.get_mut(at) {
+        *kind |= ASKS;
     }
 }
 

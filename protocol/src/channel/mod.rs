@@ -1,10 +1,11 @@
-//! The data plane: application messages in, data-channel messages ("frames") out, and back again.
+//! The data plane: application messages in, frames out, and back again, whatever [path](Via) they go.
 //!
-//! Each peer has, per declared channel, one negotiated data channel, one [`Outbox`] and one [`Inbox`].
-//! - [`Outbox`]: queues messages, packs small ones together, cuts large ones up, and hands over only as much as a
-//!   data channel takes well. Which messages are dropped on the way out is decided here.
+//! Each peer has, per declared channel, one [`Outbox`] and one [`Inbox`] for as long as the session with it lives.
+//! - [`Outbox`]: queues messages, packs small ones together, cuts large ones up, keeps them until they are acknowledged,
+//!   and sends again what a path that ended may have lost. Which messages are dropped on the way out is decided here.
 //! - [`frame`]: how a frame is written and read.
-//! - [`Inbox`]: checks what arrives, puts large messages together, and leaves out what is stale.
+//! - [`Inbox`]: checks what arrives, puts it in order and large messages together, and leaves out what is stale or came
+//!   twice. It says what has arrived, and how much more it takes.
 //!
 //! Message bytes may live outside (a browser keeps them as JavaScript buffers, so that a 16 MiB message never grows
 //! WebAssembly memory, which cannot shrink): going out they are a [`Payload`], coming in ranges of the frame and
@@ -12,20 +13,23 @@
 //!
 //! ```
 //! use std::rc::Rc;
-//! use peerloom_protocol::channel::{Delivered, Inbox, Outbox, parse};
+//! use peerloom_protocol::channel::{Delivered, Inbox, Outbox, Via, parse};
 //! use peerloom_protocol::hello::Delivery;
 //!
-//! let mut outbox: Outbox<Rc<[u8]>> = Outbox::new(Delivery::Ordered);
+//! let mut outbox: Outbox<Rc<[u8]>> = Outbox::new(Delivery::Ordered, 1 << 20, 1 << 20);
 //! outbox.push(0, Rc::from(*b"hi")).unwrap();
 //! outbox.push(0, Rc::from(*b"there")).unwrap();
 //!
 //! let mut frame = Vec::new();
-//! assert!(outbox.next_frame(0, 0, &mut frame)); // both leave in one frame
+//! outbox.write(0, Via::Direct, true, 16_384, &mut frame).unwrap(); // both leave in one frame
 //! assert_eq!(frame, b"\x00\x00\x02\x02\x05hithere");
 //!
-//! let mut inbox: Inbox<Vec<u8>> = Inbox::new(Delivery::Ordered);
-//! let delivered = inbox.accept(parse(&frame, frame.len()).unwrap(), |range| frame[range].to_vec());
-//! assert_eq!(delivered, Ok(Delivered::Ranges(vec![5..7, 7..12])));
+//! let mut inbox: Inbox<Vec<u8>> = Inbox::new(Delivery::Ordered, 1 << 20);
+//! let body = parse(&frame, frame.len()).unwrap().body.unwrap();
+//! let delivered = inbox.accept(body, false, |range| frame[range].to_vec()).unwrap();
+//! assert_eq!(delivered.ranges, [5..7, 7..12]);
+//! assert!(outbox.ack(inbox.take_ack()).unwrap()); // and only now both are forgotten
+//! assert!(outbox.is_empty());
 //! ```
 
 mod error;
@@ -38,8 +42,8 @@ use std::ops::Range;
 use std::rc::Rc;
 
 pub use error::{FrameError, SendError};
-pub use frame::{Fragment, Frame, parse, parse_into};
-pub use inbox::{Delivered, Inbox};
+pub use frame::{Ack, Body, Fragment, Frame, message_cost, parse, parse_into};
+pub use inbox::{Delivered, Inbox, Whole};
 pub use outbox::Outbox;
 
 /// A message's bytes, wherever they live. They must not change while the message waits; cloning is cheap, a handle
@@ -54,6 +58,24 @@ pub trait Payload: Clone {
     /// Whether the message has no bytes. Such a message is delivered like any other.
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// One of the ways between two peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// Sealed, through the signaling server.
+    Relay,
+    /// Over an RTCPeerConnection.
+    Direct,
+}
+
+impl Via {
+    /// How many ways there are.
+    pub const COUNT: usize = 2;
+
+    pub(crate) fn index(self) -> usize {
+        self as usize
     }
 }
 

@@ -1,7 +1,7 @@
 //! Half-received messages: fragments kept as they arrive, within bounds.
 
 use super::error::FrameError;
-use super::frame::Fragment;
+use super::frame::{CHUNK_BYTES, Fragment};
 use crate::limits;
 use crate::sorted_map::SortedMap;
 
@@ -32,9 +32,13 @@ impl<C> Reassembly<C> {
         self.bytes
     }
 
-    /// How much of a message is there.
+    /// How much of a message is there without a gap from its start.
     pub(super) fn received(&self, seq: u64) -> usize {
-        self.partials.get(&seq).map_or(0, |partial| partial.received)
+        let Some(partial) = self.partials.get(&seq) else { return 0 };
+        let whole =
+            partial.chunks.iter().enumerate().take_while(|(at, (offset, _))| *offset == at * CHUNK_BYTES);
+        // All chunks but a message's last have one size, and a message with its last chunk and no gap is complete.
+        whole.count() * CHUNK_BYTES
     }
 
     /// Takes a fragment; gives the chunks of its message, in order, if that is now complete. `chunk` is called only
@@ -47,9 +51,11 @@ impl<C> Reassembly<C> {
         let &Fragment { seq, total, offset, ref body } = fragment;
         let at = match self.partials.get(&seq) {
             None => 0,
+            Some(partial) if partial.total != total => return Err(FrameError::Contradiction { seq, offset }),
             Some(partial) => match partial.chunks.binary_search_by_key(&offset, |&(offset, _)| offset) {
-                Err(at) if partial.total == total => at,
-                _ => return Err(FrameError::Contradiction { seq, offset }),
+                Err(at) => at,
+                // Sent again, over this path or another.
+                Ok(_) => return Ok(None),
             },
         };
         if !self.make_room(seq, body.len())? {

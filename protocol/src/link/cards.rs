@@ -1,7 +1,7 @@
 //! Generation 0: each side writes the other's answer from its card.
 
 use super::{Link, Output, Phase};
-use crate::action::Action;
+use crate::action::Command;
 use crate::card::Card;
 use crate::sdp::{self, DtlsRole};
 use crate::signal::CardBytes;
@@ -42,7 +42,7 @@ impl Link {
         let remote_role = if self.polite { DtlsRole::Server } else { DtlsRole::Client };
         let answer = sdp::write_answer(theirs, remote_role);
         self.deadline = Some(now + timing::CARD_CONNECT_MS);
-        self.outputs.push_back(Output::Do(Action::SetAnswer(connection, answer)));
+        self.outputs.push_back(Output::Do(Command::SetAnswer(connection, answer)));
         self.flush_early();
     }
 }

@@ -1,7 +1,7 @@
 //! Generations above 0: plain trickled offers and answers, each attempt on a fresh connection.
 
 use super::{Link, Output, Phase};
-use crate::action::{Action, Start};
+use crate::action::{Command, Start};
 use crate::envelope::Envelope;
 use crate::failure::LinkError;
 use crate::sdp::{self, SdpKind};
@@ -43,7 +43,7 @@ impl Link {
         }
         let Ok(clean) = sdp::sanitize(SdpKind::Answer, sdp) else { return };
         *answered = true;
-        self.outputs.push_back(Output::Do(Action::SetAnswer(connection, clean)));
+        self.outputs.push_back(Output::Do(Command::SetAnswer(connection, clean)));
         self.flush_early();
     }
 
@@ -63,7 +63,7 @@ impl Link {
     pub(super) fn start_offer(&mut self, now: u64) {
         if now >= self.give_up_at {
             self.send(Envelope::GaveUp);
-            return self.fail(LinkError::NoPath);
+            return self.fail(now, LinkError::NoPath);
         }
         let generation = self.generation.saturating_add(1);
         self.begin(now, generation, Phase::Offering { sdp: None, answered: false }, timing::OFFER_MS);
@@ -77,17 +77,22 @@ impl Link {
             return;
         }
         self.close();
+        self.outputs.push_back(Output::AttemptFailed);
         self.phase = Phase::Waiting;
         let pause = if self.polite { timing::POLITE_WAIT_MS } else { timing::RETRY_MS };
         self.deadline = Some(now + (pause << self.generation.min(4)));
         self.resend_at = None;
     }
 
-    pub(super) fn fail(&mut self, error: LinkError) {
+    /// All attempts have failed. The network may change without telling, so that is not the end: it is tried again,
+    /// less and less often.
+    pub(super) fn fail(&mut self, now: u64, error: LinkError) {
         if !self.has_failed() {
             self.close();
             self.phase = Phase::Failed;
-            self.deadline = None;
+            let (shortest, longest) = timing::TRY_AGAIN_MS;
+            self.deadline = Some(now + (shortest << self.failures.min(8)).min(longest));
+            self.failures += 1;
             self.resend_at = None;
             self.outputs.push_back(Output::Failed(error));
         }
@@ -97,7 +102,7 @@ impl Link {
         // A connection not opened yet needs no closing: drop the request instead.
         self.outputs.retain(|output| !matches!(output, Output::Open(_)));
         if let Some(connection) = self.connection.take() {
-            self.outputs.push_back(Output::Do(Action::CloseConnection(connection)));
+            self.outputs.push_back(Output::Do(Command::CloseConnection(connection)));
         }
     }
 }

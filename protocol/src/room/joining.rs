@@ -1,9 +1,12 @@
 //! Warm connections and their cards: those a joiner brings, and those a resident keeps deposited.
 
-use super::{Room, close_all};
-use crate::action::{Action, ConnectionId, Start};
+use super::{Notice, Room, close_all};
+use crate::action::{Command, ConnectionId, Start};
 use crate::candidate::Candidate;
+use crate::hello::SessionHello;
 use crate::members::Member;
+use crate::seal::{self, SecretKey};
+use crate::session::RelayMode;
 use crate::signal::{ClientMessage, Join};
 use crate::timing;
 
@@ -43,6 +46,15 @@ impl Room {
         self.warm_until = None;
         let cards = self.joining.give(true);
         self.join_tags = cards.iter().map(|card| card.tag).collect();
+        // A key for each stay: whoever learns of this one can read no other, and no counter starts again under one key.
+        self.stays += 1;
+        self.key = SecretKey::from_bytes(seal::derive(&self.config.entropy, "stay", self.stays));
+        self.config.hello.session = Some(SessionHello {
+            page: self.page,
+            key: self.key.public(),
+            window: self.config.options.window,
+            relay: self.config.options.relay != RelayMode::Never,
+        });
         let hello = self.config.hello.encode().try_into();
         let join = Join {
             room: self.config.room.as_str().try_into().unwrap_or_default(),
@@ -58,7 +70,7 @@ impl Room {
     pub(super) fn open(&mut self, start: Start) -> ConnectionId {
         let id = ConnectionId(self.next_connection);
         self.next_connection += 1;
-        self.actions.push_back(Action::OpenConnection(id, start));
+        self.notices.push_back(Notice::Do(Command::OpenConnection(id, start)));
         id
     }
 
@@ -72,7 +84,7 @@ impl Room {
 
     pub(super) fn drop_cards(&mut self) {
         let old = self.joining.drain().chain(self.resident.drain());
-        close_all(&mut self.actions, old);
+        close_all(&mut self.notices, old);
         self.renew_cards_at = None;
     }
 
@@ -82,7 +94,7 @@ impl Room {
             Some(pool) => {
                 if !pool.local_description(id, sdp) {
                     pool.remove(id);
-                    self.actions.push_back(Action::CloseConnection(id));
+                    self.notices.push_back(Notice::Do(Command::CloseConnection(id)));
                 }
                 self.cards_changed(now);
             }
@@ -102,7 +114,7 @@ impl Room {
     pub(super) fn connection_lost(&mut self, now: u64, id: ConnectionId) {
         self.joining.remove(id);
         self.resident.remove(id);
-        self.actions.push_back(Action::CloseConnection(id));
+        self.notices.push_back(Notice::Do(Command::CloseConnection(id)));
         self.with_link(id, |link| link.connection_lost(now));
         self.cards_changed(now);
     }

@@ -1,11 +1,12 @@
-//! Who is here: what the server and the peers themselves say of it, and the link to each.
+//! Who is here: what the server says of it, and the link to each.
 
-use super::{Room, close_all};
-use crate::action::{Action, ConnectionId, Event, SignalingState};
-use crate::control::Control;
+use super::{Notice, Room, close_all};
+use crate::action::{Command, ConnectionId, Event, SignalingState};
+use crate::failure::LinkError;
 use crate::id::PeerId;
 use crate::link::{Link, Output};
 use crate::members::Member;
+use crate::session::Listing;
 use crate::signal::{self, ClientMessage, LeaveReason, ServerMessage};
 
 impl Room {
@@ -14,18 +15,15 @@ impl Room {
             ServerMessage::Welcome(welcome) => {
                 let first = self.server.welcomed(now, &welcome);
                 self.notify(Event::Signaling(SignalingState::Connected));
+                self.notices.push_back(Notice::Do(Command::KeepToken(welcome.resume)));
                 if first {
                     self.notify(Event::Joined(welcome.id));
                 }
-                let absent: Vec<_> = self.members.keys().collect();
-                let absent = absent.into_iter().filter(|id| !welcome.members.iter().any(|m| m.id == *id));
-                for id in absent.collect::<Vec<_>>() {
-                    self.unlisted(now, id, LeaveReason::Lost);
-                }
+                // Who is not listed may not have found back to the server yet: its session knows when it is gone.
                 for member in welcome.members {
                     self.meet(now, true, member);
                 }
-                close_all(&mut self.actions, self.joining.drain());
+                close_all(&mut self.notices, self.joining.drain());
                 self.fill_cards(now);
             }
             ServerMessage::Joined(member) => {
@@ -33,14 +31,34 @@ impl Room {
                 self.fill_cards(now);
             }
             ServerMessage::Left { id, epoch, reason } => {
-                if self.members.get(&id).is_some_and(|member| member.epoch == epoch) {
-                    self.unlisted(now, id, reason);
+                let Some(member) = self.members.get_mut(&id).filter(|member| member.epoch == epoch) else {
+                    return;
+                };
+                match reason {
+                    LeaveReason::Left => return self.remove(id, reason),
+                    LeaveReason::Silent => member.listing = Listing::Away,
+                    LeaveReason::Lost | LeaveReason::Evicted => member.listing = Listing::Lost,
                 }
+                let listing = member.listing;
+                self.notices.push_back(Notice::Unlisted(id, listing));
             }
             ServerMessage::Signal { from, epoch, envelope } => {
                 if let Some(member) = self.members.get_mut(&from) {
                     member.envelope(now, epoch, &envelope);
                 }
+            }
+            ServerMessage::Relayed { from, epoch, packet } => {
+                if self.members.get(&from).is_some_and(|member| member.epoch == epoch) {
+                    self.notices.push_back(Notice::Relayed(from, packet));
+                }
+            }
+            ServerMessage::Throttled { to, epoch, wait_ms } => {
+                if self.members.get(&to).is_some_and(|member| member.epoch == epoch) {
+                    self.notices.push_back(Notice::Throttled(to, u64::from(wait_ms)));
+                }
+            }
+            ServerMessage::RelayPolicy { bytes_per_second, burst } => {
+                self.notices.push_back(Notice::Policy(bytes_per_second, burst));
             }
             // Pongs and refusals concern the server link alone.
             ServerMessage::Pong { .. } | ServerMessage::Refused { .. } => {}
@@ -48,7 +66,7 @@ impl Room {
     }
 
     /// The server makes a member known: on our own join (`polite`) or on its.
-    fn meet(&mut self, now: u64, polite: bool, listed: signal::Member) {
+    fn meet(&mut self, now: u64, polite: bool, mut listed: signal::Member) {
         let warm = match (polite, listed.given) {
             (true, Some(index)) => {
                 let tag = self.join_tags.get(index as usize).copied();
@@ -57,49 +75,57 @@ impl Room {
             (false, Some(tag)) => self.resident.take_given(tag),
             (_, None) => None,
         };
-        let known = self.members.get(&listed.id);
-        if !polite && known.is_some_and(|member| member.epoch == listed.epoch && !member.is_unlisted()) {
-            // Told twice.
-            return close_all(&mut self.actions, warm.map(|warm| warm.connection));
-        }
-        if known.is_some_and(Member::is_connected) {
-            // Both ends came back to the server while their connection lived.
-            close_all(&mut self.actions, warm.map(|warm| warm.connection));
-            if let Some(member) = self.members.get_mut(&listed.id) {
-                member.met_again(listed.epoch, polite);
-            }
-            return;
-        }
-        let warm = warm.or_else(|| if polite { None } else { self.resident.take_unused() });
-        let old = self.members.remove(&listed.id);
-        let first = old.is_none();
-        close_all(&mut self.actions, old.and_then(|member| member.connection()));
         let id = listed.id;
-        let (member, event) = Member::meet(now, polite, listed, warm, &self.config.hello);
-        if first {
-            self.notify(Event::PeerJoined { id, metadata: member.metadata.clone() });
+        let known = self.members.get(&id);
+        if !polite
+            && known.is_some_and(|member| member.epoch == listed.epoch && member.listing == Listing::Listed)
+        {
+            // Told twice.
+            return close_all(&mut self.notices, warm.map(|warm| warm.connection));
+        }
+        let (mut member, error) = Member::read(&listed, &self.config.hello);
+        let page = |member: &Member| member.session.map(|session| session.page);
+        if known.is_some_and(|known| page(known) != page(&member)) {
+            // The same id in another page, which knows nothing of the session.
+            self.remove(id, LeaveReason::Lost);
+        }
+        if let Some(known) = self.members.get_mut(&id).filter(|known| known.is_connected()) {
+            // Both ends came back to the server while their connection lived.
+            close_all(&mut self.notices, warm.map(|warm| warm.connection));
+            (known.epoch, known.session, known.listing) = (listed.epoch, member.session, Listing::Listed);
+            if let Some(link) = &mut known.link {
+                link.met_again(polite);
+            }
+            return self.notices.push_back(Notice::Meet(id));
+        }
+        let old = self.members.remove(&id);
+        if old.is_none() {
+            let metadata = member.metadata.clone();
+            self.notices.push_back(Notice::Arrived { id, metadata, session: member.session });
+        }
+        close_all(&mut self.notices, old.and_then(|old| old.connection()));
+        match error {
+            None => {
+                let warm = warm.or_else(|| if polite { None } else { self.resident.take_unused() });
+                member.connect(now, polite, listed.card.take(), warm);
+                self.notices.push_back(Notice::Meet(id));
+            }
+            Some(error) => {
+                close_all(&mut self.notices, warm.map(|warm| warm.connection));
+                self.notices.push_back(Notice::LinkFailed(id, Some(LinkError::Protocol(error))));
+            }
         }
         self.members.insert(id, member);
-        self.actions.extend(event);
-    }
-
-    /// The server no longer lists a member; a living connection outlasts that if it answers.
-    fn unlisted(&mut self, now: u64, id: PeerId, reason: LeaveReason) {
-        let Some(member) = self.members.get_mut(&id) else { return };
-        match member.probe(now) {
-            Some(probe) if reason == LeaveReason::Lost => self.actions.push_back(probe),
-            _ => self.remove(id, reason),
-        }
     }
 
     pub(super) fn remove(&mut self, id: PeerId, reason: LeaveReason) {
         if let Some(member) = self.members.remove(&id) {
-            close_all(&mut self.actions, member.connection());
-            self.notify(Event::PeerLeft(id, reason));
+            close_all(&mut self.notices, member.connection());
+            self.notices.push_back(Notice::Left(id, reason));
         }
     }
 
-    pub(super) fn owner(&self, connection: ConnectionId) -> Option<PeerId> {
+    fn owner(&self, connection: ConnectionId) -> Option<PeerId> {
         self.members.iter().find(|(_, m)| m.connection() == Some(connection)).map(|(id, _)| id)
     }
 
@@ -125,7 +151,7 @@ impl Room {
 
     fn link_output(&mut self, id: PeerId, output: Output) {
         match output {
-            Output::Do(action) => self.actions.push_back(action),
+            Output::Do(command) => self.notices.push_back(Notice::Do(command)),
             Output::Open(start) => {
                 let connection = self.open(start);
                 if let Some(link) = self.members.get_mut(&id).and_then(|m| m.link.as_mut()) {
@@ -138,34 +164,10 @@ impl Room {
                     self.server.send(&ClientMessage::Signal { to: id, epoch, envelope });
                 }
             }
-            Output::Up(connection) => self.notify(Event::PeerConnected(id, connection)),
-            Output::Down => {
-                // Without the server's word that it is here, the connection was all that spoke for the peer.
-                if self.members.get(&id).is_some_and(Member::is_unlisted) {
-                    self.remove(id, LeaveReason::Lost);
-                } else {
-                    self.notify(Event::PeerSuspended(id));
-                }
-            }
-            Output::Failed(error) => self.notify(Event::PeerFailed(id, error)),
-        }
-    }
-
-    pub(super) fn control(&mut self, connection: ConnectionId, bytes: &[u8]) {
-        let Some(id) = self.owner(connection) else { return };
-        let Ok(records) = Control::decode(bytes) else { return };
-        for message in records.map_while(Result::ok) {
-            match message {
-                Control::Ping { nonce } => {
-                    self.actions.push_back(Action::SendControl(connection, Control::Pong { nonce }.encode()));
-                }
-                Control::Pong { nonce } => {
-                    if let Some(member) = self.members.get_mut(&id) {
-                        member.pong(nonce);
-                    }
-                }
-                Control::Bye => return self.remove(id, LeaveReason::Left),
-            }
+            Output::Up(connection) => self.notices.push_back(Notice::LinkUp(id, connection)),
+            Output::Down => self.notices.push_back(Notice::LinkDown(id)),
+            Output::AttemptFailed => self.notices.push_back(Notice::LinkFailed(id, None)),
+            Output::Failed(error) => self.notices.push_back(Notice::LinkFailed(id, Some(error))),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! A model of the signaling server: membership, single-use cards, forwarding. No limits; those are the real server's.
 
+use std::collections::BTreeMap;
+
+use super::Faults;
 use crate::codec;
 use crate::id::{PeerId, ResumeToken};
 use crate::limits;
@@ -30,6 +33,14 @@ struct Resident {
 pub(super) struct Hub {
     residents: Vec<Resident>,
     epochs: u32,
+    /// Bytes per second that it says it passes on.
+    relay_rate: u32,
+    /// What it does with packets.
+    pub(super) faults: Faults,
+    /// Packets passed on so far.
+    pub(super) relayed: u64,
+    /// The number of the last packet from a stay to a member: one that came twice would betray what is sealed.
+    counters: BTreeMap<(u32, PeerId), u64>,
 }
 
 fn notice(socket: u32, message: &ServerMessage) -> Outgoing {
@@ -38,8 +49,15 @@ fn notice(socket: u32, message: &ServerMessage) -> Outgoing {
 
 impl Hub {
     /// Epochs count from a random number, so that a restarted server does not repeat them.
-    pub(super) fn new(epochs: u32) -> Self {
-        Self { residents: Vec::new(), epochs }
+    pub(super) fn new(epochs: u32, faults: Faults) -> Self {
+        Self {
+            residents: Vec::new(),
+            epochs,
+            relay_rate: faults.relay_rate,
+            faults,
+            relayed: 0,
+            counters: BTreeMap::new(),
+        }
     }
 
     pub(super) fn upgrade(
@@ -81,17 +99,35 @@ impl Hub {
                         out.push(Outgoing { socket: target.socket, bytes, is_signal: true });
                     }
                 }
+                ClientMessage::Relay { to, epoch, packet } => {
+                    let mut chance = |percent| random.below(100) < percent;
+                    let throttled = chance(self.faults.throttle_percent);
+                    let lost = chance(self.faults.relay_loss_percent);
+                    let again = chance(self.faults.relay_replay_percent);
+                    let Some(sender) = self.residents.iter().find(|r| r.socket == socket) else { continue };
+                    let (from, from_epoch, room) = (sender.id, sender.epoch, &sender.room);
+                    let counter =
+                        codec::read_varint(&mut &packet[..]).expect("a packet begins with its number");
+                    let before = self.counters.insert((socket, to), counter);
+                    assert!(before.is_none_or(|before| before < counter), "{counter} after {before:?}");
+                    let target =
+                        self.residents.iter().find(|r| r.id == to && r.epoch == epoch && r.room == *room);
+                    if throttled {
+                        out.push(notice(socket, &ServerMessage::Throttled { to, epoch, wait_ms: 500 }));
+                    } else if let Some(target) = target.filter(|_| !lost) {
+                        let message = ServerMessage::Relayed { from, epoch: from_epoch, packet };
+                        self.relayed += 1;
+                        out.push(notice(target.socket, &message));
+                        out.extend(again.then(|| notice(target.socket, &message)));
+                    }
+                }
             }
         }
         out
     }
 
-    /// The socket closed without a goodbye.
-    pub(super) fn gone(&mut self, socket: u32) -> Vec<Outgoing> {
-        self.remove(socket, LeaveReason::Lost)
-    }
-
-    fn remove(&mut self, socket: u32, reason: LeaveReason) -> Vec<Outgoing> {
+    /// The member's socket is no more.
+    pub(super) fn remove(&mut self, socket: u32, reason: LeaveReason) -> Vec<Outgoing> {
         let Some(index) = self.residents.iter().position(|r| r.socket == socket) else { return Vec::new() };
         let gone = self.residents.remove(index);
         let message = ServerMessage::Left { id: gone.id, epoch: gone.epoch, reason };
@@ -131,7 +167,13 @@ impl Hub {
             out.push(notice(resident.socket, &ServerMessage::Joined(newcomer)));
         }
         let members = members.try_into().unwrap_or_default();
-        out.push(notice(socket, &ServerMessage::Welcome(Welcome { id, epoch, resume, members })));
+        let mut welcome = codec::encode(&ServerMessage::Welcome(Welcome { id, epoch, resume, members }));
+        let rate = self.relay_rate;
+        codec::push(
+            &mut welcome,
+            &ServerMessage::RelayPolicy { bytes_per_second: rate, burst: rate.saturating_mul(2) },
+        );
+        out.push(Outgoing { socket, bytes: welcome, is_signal: false });
         self.residents.push(Resident { socket, id, epoch, room, hello: join.hello, cards: Vec::new() });
         out
     }

@@ -1,26 +1,73 @@
 //! What happens in the world: actions carried out, messages carried over.
 
-use super::{ConnectionKey, Happening, World, hub};
-use crate::action::{Action, Input};
+use super::app::Bytes;
+use super::{ConnectionKey, Happening, Peer, World, hub};
+use crate::action::{Action, Command, Event, Input};
+use crate::signal::LeaveReason;
 
 impl World {
-    pub(super) fn act(&mut self, peer: usize, action: Action) {
+    pub(super) fn act(&mut self, peer: usize, action: Action<Bytes>) {
         match action {
-            Action::OpenSocket { subprotocols } => {
-                self.drop_socket(peer);
+            Action::Do(command) => self.command(peer, command),
+            Action::Notify(event) => {
+                let now = self.now;
+                if self.trace {
+                    println!("{now:>7} peer {peer}: {event:?}");
+                }
+                let app = &mut self.peers[peer].app;
+                app.event(&event);
+                if app.wants_to_act(&event) {
+                    self.after(1, Happening::Act(peer));
+                }
+                if let Event::Closed(_) = event {
+                    self.peers[peer].socket = None;
+                    self.peers[peer].ended = true;
+                }
+                self.peers[peer].events.push((now, event));
+            }
+            Action::Deliver { from, channel, buffer, ranges } => {
+                let now = self.now;
+                let Peer { app, node, .. } = &mut self.peers[peer];
+                app.deliver(now, from, channel, &buffer, &ranges);
+                let Some(node) = node else { return };
+                if let Some(wait_ms) = app.consume(now, node) {
+                    self.after(wait_ms, Happening::Act(peer));
+                }
+            }
+            Action::Stream(from, event, bytes) => {
+                self.peers[peer].app.stream(from, &event, bytes.as_ref());
+                if let crate::stream::Event::Opened { .. } = event {
+                    self.after(1, Happening::Act(peer));
+                }
+            }
+            Action::Call(from, event, bytes) => {
+                let now = self.clock(peer);
+                self.peers[peer].app.call(now, from, &event, bytes.as_ref());
+                if let crate::call::Event::Request { .. } = event {
+                    self.after(1, Happening::Act(peer));
+                }
+            }
+            Action::Queued(ticket, result) => self.peers[peer].app.queued(ticket, result.is_ok()),
+            Action::Confirmed(ticket, outcomes) => self.peers[peer].app.confirmed(ticket, &outcomes),
+        }
+    }
+
+    fn command(&mut self, peer: usize, command: Command) {
+        match command {
+            Command::OpenSocket { subprotocols } => {
+                self.close_socket(peer, LeaveReason::Silent);
                 self.sockets += 1;
                 self.peers[peer].socket = Some(self.sockets);
                 let delay = self.delay();
                 self.after(delay, Happening::SocketRequest(peer, self.sockets, subprotocols));
             }
-            Action::SendSocket(bytes) => {
-                if let Some(socket) = self.peers[peer].socket {
-                    let delay = self.delay();
-                    self.after(delay, Happening::ToServer(peer, socket, bytes));
-                }
+            Command::SendSocket(bytes) => {
+                self.send_socket(peer, bytes);
             }
-            Action::CloseSocket => self.drop_socket(peer),
-            Action::OpenConnection(id, start) => {
+            Command::CloseSocket { will_return } => {
+                self.close_socket(peer, if will_return { LeaveReason::Silent } else { LeaveReason::Left });
+            }
+            Command::OpenConnection(id, start) => {
                 if self.chance(self.faults.throw_percent) {
                     return self.after(1, Happening::Input(peer, Input::ConnectionLost(id)));
                 }
@@ -34,34 +81,45 @@ impl World {
                 self.after(at, Happening::Input(peer, Input::GatheringComplete(id)));
                 self.try_connect((peer, id));
             }
-            Action::SetAnswer(id, sdp) => {
+            Command::SetAnswer(id, sdp) => {
                 if self.chance(self.faults.throw_percent) {
-                    self.browser.close((peer, id));
+                    self.close_connection((peer, id));
                     return self.after(1, Happening::Input(peer, Input::ConnectionLost(id)));
                 }
                 self.browser.set_remote((peer, id), &sdp);
                 self.try_connect((peer, id));
             }
-            Action::AddCandidate(id, _) => {
+            Command::AddCandidate(id, _) => {
                 self.browser.add_candidate((peer, id));
                 self.try_connect((peer, id));
             }
-            Action::SendControl(id, bytes) => {
-                if let Some((other, other_id)) = self.browser.other_end((peer, id)) {
-                    self.after(self.faults.delay_ms.0, Happening::Control(other, other_id, bytes));
-                }
-            }
-            Action::CloseConnection(id) => {
-                if let Some((other, other_id)) = self.browser.close((peer, id)) {
+            Command::CloseConnection(id) => {
+                if let Some((other, other_id)) = self.close_connection((peer, id)) {
                     let lost = Happening::Input(other, Input::ConnectionLost(other_id));
                     self.after(self.faults.delay_ms.0 + 7, lost);
                 }
             }
-            Action::Notify(event) => {
-                let now = self.now;
-                self.peers[peer].events.push((now, event));
-            }
+            Command::KeepToken(token) => self.peers[peer].kept_token = Some(token),
         }
+    }
+
+    pub(super) fn send_socket(&mut self, peer: usize, bytes: Vec<u8>) {
+        if let Some(socket) = self.peers[peer].socket {
+            // As over one TCP connection: nothing overtakes.
+            let arrival = (self.now + self.faults.delay_ms.1).max(self.peers[peer].requests_until);
+            self.peers[peer].requests_until = arrival;
+            self.after(arrival - self.now, Happening::ToServer(peer, socket, bytes));
+        }
+    }
+
+    /// What is on its way in either direction is lost.
+    fn close_connection(&mut self, key: ConnectionKey) -> Option<ConnectionKey> {
+        let other = self.browser.close(key);
+        self.close_wires(key);
+        if let Some(other) = other {
+            self.close_wires(other);
+        }
+        other
     }
 
     fn try_connect(&mut self, one: ConnectionKey) {
@@ -70,10 +128,18 @@ impl World {
         }
     }
 
-    pub(super) fn drop_socket(&mut self, peer: usize) {
+    pub(super) fn drop_socket(&mut self, peer: usize, reason: LeaveReason) {
         if let (Some(socket), Some(hub)) = (self.peers[peer].socket.take(), &mut self.hub) {
-            let out = hub.gone(socket);
+            let out = hub.remove(socket, reason);
             self.deliver(out);
+        }
+    }
+
+    /// The server hears of it behind everything that was sent before.
+    fn close_socket(&mut self, peer: usize, reason: LeaveReason) {
+        if let Some(socket) = self.peers[peer].socket.take() {
+            let arrival = (self.now + self.faults.delay_ms.1).max(self.peers[peer].requests_until);
+            self.after(arrival - self.now, Happening::SocketClosed(peer, socket, reason));
         }
     }
 
@@ -101,7 +167,33 @@ impl World {
         }
     }
 
+    /// Whether this waits until the peer's socket, or its page, lives again.
+    fn holds(&self, happening: &Happening) -> Option<usize> {
+        let (peer, by_socket) = match happening {
+            Happening::FromServer(peer, ..) | Happening::SocketOpened(peer, _) => (*peer, true),
+            Happening::ToServer(peer, ..)
+            | Happening::SocketRequest(peer, ..)
+            | Happening::SocketClosed(peer, ..) => (*peer, true),
+            Happening::Input(peer, _)
+            | Happening::Act(peer)
+            | Happening::Drained(peer)
+            | Happening::SocketGone(peer, _) => (*peer, false),
+            Happening::Frame((peer, _), ..) => (*peer, false),
+            Happening::Connect(one, _) => (one.0, false),
+        };
+        let Peer { frozen, socket_dead, .. } = &self.peers[peer];
+        // What a frozen page has sent before still goes out.
+        let is_incoming = !matches!(
+            happening,
+            Happening::ToServer(..) | Happening::SocketRequest(..) | Happening::SocketClosed(..)
+        );
+        (*frozen && is_incoming || *socket_dead && by_socket).then_some(peer)
+    }
+
     pub(super) fn happen(&mut self, happening: Happening) {
+        if let Some(peer) = self.holds(&happening) {
+            return self.peers[peer].held.push(happening);
+        }
         match happening {
             Happening::Input(peer, input) => {
                 if self.browser.wants(peer, &input) {
@@ -146,6 +238,12 @@ impl World {
                     self.deliver(out);
                 }
             }
+            Happening::SocketClosed(_, socket, reason) => {
+                if let Some(hub) = &mut self.hub {
+                    let out = hub.remove(socket, reason);
+                    self.deliver(out);
+                }
+            }
             Happening::Connect(one, other) => {
                 if self.browser.partner(one) == Some(other)
                     && self.faults.path
@@ -155,9 +253,35 @@ impl World {
                     self.after(1, Happening::Input(other.0, Input::ChannelsOpen(other.1)));
                 }
             }
-            Happening::Control(peer, id, bytes) => {
-                if self.browser.wants(peer, &Input::GatheringComplete(id)) {
-                    self.input(peer, Input::ControlMessage(id, bytes));
+            Happening::Frame(key, channel, serial) => {
+                if let Some((data, drained)) = self.wires.arrive(key, channel, serial) {
+                    let (peer, connection) = key;
+                    if let Some((sender, _)) = self.browser.other_end(key).filter(|_| drained) {
+                        self.after(1, Happening::Drained(sender));
+                    }
+                    if self.peers[peer].alive {
+                        let now = self.clock(peer);
+                        self.node(peer).frame(now, connection, channel, &data);
+                        self.finish_task(peer);
+                    }
+                }
+            }
+            Happening::Drained(peer) => {
+                if self.peers[peer].alive {
+                    self.finish_task(peer);
+                }
+            }
+            Happening::Act(peer) => {
+                let (now, clock) = (self.now, self.clock(peer));
+                if !self.peers[peer].alive {
+                    return;
+                }
+                let Peer { app, node: Some(node), .. } = &mut self.peers[peer] else { return };
+                let consumed = app.consume(now, node);
+                let acted = app.act(now, clock, node).into_iter().chain(app.act_more(clock, node));
+                self.finish_task(peer);
+                for wait_ms in consumed.into_iter().chain(acted) {
+                    self.after(wait_ms, Happening::Act(peer));
                 }
             }
         }

@@ -79,8 +79,9 @@ impl Connection {
         let report: Rc<dyn Fn(ConnectionEvent)> = Rc::new(move |event| report(id, event));
         let mut listeners = connection_listeners(&pc, &report);
         let mut channels = vec![open_channel(&pc, control::LABEL, control::CHANNEL_ID, Delivery::Ordered)];
-        for (index, spec) in hello.channels.iter().enumerate() {
-            channels.push(open_channel(&pc, &spec.label, index as u16 + 1, spec.delivery));
+        let declared = hello.data_channels().map(|spec| (&*spec.label, spec.delivery));
+        for (label, delivery) in declared.chain([(control::MORE_LABEL, Delivery::Ordered)]) {
+            channels.push(open_channel(&pc, label, channels.len() as u16, delivery));
         }
         let unopened = Rc::new(Cell::new(channels.len()));
         for (index, channel) in channels.iter().enumerate() {

@@ -1,12 +1,14 @@
-//! Runs a [`Room`] in a page: browser events become inputs, actions become browser calls.
+//! Runs a [`Node`] in a page: browser events become inputs, actions become browser calls.
 //!
 //! Nothing is decided here. Whoever embeds the driver gives it a [`Sink`] and calls its methods; both the Rust API and
 //! the exports for npm are thin layers over it.
 
+mod buffer;
 mod clock;
 mod connection;
+mod exchange;
+mod page;
 mod payload;
-mod peers;
 mod sends;
 mod socket;
 mod stats;
@@ -19,21 +21,28 @@ use std::ops::Range;
 use std::rc::{Rc, Weak};
 
 use gloo::events::EventListener;
-use js_sys::Uint8Array;
-use peerloom_protocol::action::{Action, ConnectionId, Event, Input};
+use js_sys::{Reflect, Uint8Array};
+use peerloom_protocol::action::{Action, Command, ConnectionId, Event, Input, PeerPath};
+use peerloom_protocol::call::Event as CallEvent;
+use peerloom_protocol::hello::Hello;
 use peerloom_protocol::id::PeerId;
-use peerloom_protocol::room::{Config, Room};
+use peerloom_protocol::node::{Config, Node};
+use peerloom_protocol::session::{Options, Transport};
 use peerloom_protocol::sorted_map::SortedMap;
+use peerloom_protocol::stream::Event as StreamEvent;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::RtcConfiguration;
 
 use crate::error::Error;
+use buffer::Buffer;
 use clock::{Timer, now_ms};
 use connection::{Connection, ConnectionEvent, Report};
+pub(crate) use exchange::End;
+use page::Keepsake;
 pub(crate) use payload::Payload;
-use peers::Peers;
-pub(crate) use sends::SendOutcome;
-use sends::Sends;
+pub(crate) use sends::{Outcomes, Sending};
+use sends::{Tickets, failure};
 use socket::{Socket, SocketEvent};
 pub use stats::{Path, PeerStats, Traffic};
 
@@ -44,12 +53,25 @@ pub(crate) type ChannelIndex = usize;
 pub(crate) trait Sink {
     /// Something happened in the room.
     fn event(&self, event: &Event);
-    /// How the peer is reached, known a moment after `PeerConnected`.
-    fn path(&self, peer: PeerId, path: Path);
-    /// Whole messages, as ranges of one buffer, in order.
-    fn messages(&self, from: PeerId, channel: ChannelIndex, buffer: &Uint8Array, ranges: &[Range<usize>]);
-    /// A peer broke the rules on this channel; its connection is made anew.
-    fn violation(&self, from: PeerId, channel: ChannelIndex, code: &'static str, detail: &str);
+    /// How the peer is reached from now on; None while it is not. That a connection goes through a TURN server is found
+    /// out a moment after it is in use.
+    fn path(&self, peer: PeerId, path: Option<Path>);
+    /// Whole messages, as ranges of one buffer, in order. [`Driver::consumed`] is to be told when they are taken.
+    fn messages(&self, source: Source, buffer: &Uint8Array, ranges: &[Range<usize>]);
+    /// Something happened to a stream. The bytes are its data, as a view of a larger buffer;
+    /// [`Driver::stream_consumed`] is to be told when they are taken.
+    fn stream(&self, peer: PeerId, event: &StreamEvent, bytes: Option<&Uint8Array>);
+    /// Something happened to a call. The bytes are its request or response.
+    fn call(&self, peer: PeerId, event: &CallEvent, bytes: Option<&Uint8Array>);
+}
+
+/// Where messages come from.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub(crate) from: PeerId,
+    pub(crate) channel: ChannelIndex,
+    #[cfg_attr(not(feature = "typed"), allow(dead_code))] // JavaScript has the room itself.
+    pub(crate) driver: Weak<Driver>,
 }
 
 /// Where and how to join.
@@ -58,7 +80,14 @@ pub(crate) struct Settings {
     pub(crate) url: String,
     /// Handed to every RTCPeerConnection.
     pub(crate) configuration: RtcConfiguration,
-    pub(crate) config: Config,
+    /// The room's name.
+    pub(crate) room: String,
+    /// What we say of ourselves.
+    pub(crate) hello: Hello,
+    pub(crate) join_timeout_ms: u64,
+    pub(crate) options: Options,
+    /// Whether a page that is reloaded comes back under the same id.
+    pub(crate) resume: bool,
 }
 
 /// Turns the address of a server (http, https, ws or wss, with or without a path) into that of its WebSocket.
@@ -85,20 +114,33 @@ pub(crate) fn server_address(url: &str) -> Result<String, Error> {
 
 /// A room that runs by itself. Dropping the last handle leaves it.
 pub(crate) struct Driver {
-    settings: Settings,
+    url: String,
+    configuration: RtcConfiguration,
+    hello: Hello,
     sink: Box<dyn Sink>,
-    room: RefCell<Room>,
+    node: RefCell<Node<Payload, Buffer>>,
     socket: RefCell<Option<Socket>>,
     connections: RefCell<SortedMap<ConnectionId, Connection>>,
-    peers: RefCell<Peers>,
-    sends: RefCell<Sends>,
+    queued: RefCell<Tickets<Result<(), Error>>>,
+    confirmed: RefCell<Tickets<Outcomes>>,
     traffic: RefCell<Traffic>,
     timer: RefCell<Timer>,
+    keepsake: RefCell<Option<Keepsake>>,
     inputs: RefCell<VecDeque<Input>>,
     busy: Cell<bool>,
     flush_scheduled: Cell<bool>,
     page_listeners: RefCell<Vec<EventListener>>,
     me: Weak<Self>,
+}
+
+/// 256 bits fit for keys.
+fn entropy() -> Result<[u8; 32], Error> {
+    let missing = || Error::Browser("there is no crypto.getRandomValues".to_owned());
+    let crypto = Reflect::get(&js_sys::global(), &JsValue::from_str("crypto")).ok();
+    let crypto = crypto.and_then(|crypto| crypto.dyn_into::<web_sys::Crypto>().ok()).ok_or_else(missing)?;
+    let mut bytes = [0; 32];
+    crypto.get_random_values_with_u8_array(&mut bytes).map_err(|_| missing())?;
+    Ok(bytes)
 }
 
 impl Driver {
@@ -107,20 +149,29 @@ impl Driver {
     /// # Errors
     /// A name or a setting that is not allowed.
     pub(crate) fn start(settings: Settings, sink: Box<dyn Sink>) -> Result<Rc<Self>, Error> {
-        let seed = (js_sys::Math::random() * 9e15) as u64;
-        let room = Room::new(settings.config.clone(), seed)?;
-        let peers = Peers::new(&settings.config.hello);
-        let sends = Sends::new(settings.config.hello.channels.len());
+        let Settings { url, configuration, room, hello, join_timeout_ms, options, resume } = settings;
+        let keepsake = resume.then(|| Keepsake::take(&url, &room));
+        let node = Node::new(Config {
+            room,
+            hello: hello.clone(),
+            join_timeout_ms,
+            resume: keepsake.as_ref().and_then(Keepsake::token),
+            options,
+            entropy: entropy()?,
+        })?;
         let driver = Rc::new_cyclic(|me| Self {
-            settings,
+            url,
+            configuration,
+            hello,
             sink,
-            room: RefCell::new(room),
+            node: RefCell::new(node),
             socket: RefCell::default(),
             connections: RefCell::default(),
-            peers: RefCell::new(peers),
-            sends: RefCell::new(sends),
+            queued: RefCell::default(),
+            confirmed: RefCell::default(),
             traffic: RefCell::default(),
             timer: RefCell::default(),
+            keepsake: RefCell::new(keepsake),
             inputs: RefCell::default(),
             busy: Cell::new(false),
             flush_scheduled: Cell::new(false),
@@ -134,40 +185,32 @@ impl Driver {
 
     /// Says goodbye and ends the room; `Closed` follows.
     pub(crate) fn leave(&self) {
-        self.flush();
         self.feed(Input::Leave);
-    }
-
-    fn listen_to_page(&self) {
-        let Some(window) = web_sys::window() else { return };
-        let on = |name: &'static str, input: fn() -> Input| {
-            let me = self.me.clone();
-            EventListener::new(&window, name, move |_| {
-                if let Some(driver) = me.upgrade() {
-                    driver.feed(input());
-                }
-            })
-        };
-        *self.page_listeners.borrow_mut() =
-            vec![on("pagehide", || Input::Leave), on("online", || Input::Online)];
     }
 
     /// Feeds one input and carries out what follows. Inputs fed meanwhile (by callbacks) wait their turn.
     fn feed(&self, input: Input) {
         self.inputs.borrow_mut().push_back(input);
+        self.drain();
+        self.schedule_flush();
+    }
+
+    /// Carries out what the node wants done, then feeds the next input, until nothing is left.
+    fn drain(&self) {
         if self.busy.replace(true) {
             return;
         }
         loop {
-            let Some(input) = self.inputs.borrow_mut().pop_front() else { break };
-            self.room.borrow_mut().handle(now_ms(), input);
-            loop {
-                let Some(action) = self.room.borrow_mut().poll_action() else { break };
+            let action = self.node.borrow_mut().poll_action();
+            if let Some(action) = action {
                 self.carry_out(action);
+                continue;
             }
+            let Some(input) = self.inputs.borrow_mut().pop_front() else { break };
+            self.node.borrow_mut().handle(now_ms(), input);
         }
         self.busy.set(false);
-        let (due, me) = (self.room.borrow().deadline(), self.me.clone());
+        let (due, me) = (self.node.borrow().deadline(now_ms()), self.me.clone());
         self.timer.borrow_mut().set(due, move || {
             if let Some(driver) = me.upgrade() {
                 driver.timer.borrow_mut().ran();
@@ -176,72 +219,89 @@ impl Driver {
         });
     }
 
-    fn carry_out(&self, action: Action) {
+    fn carry_out(&self, action: Action<Buffer>) {
         match action {
-            Action::OpenSocket { subprotocols } => self.open_socket(&subprotocols),
-            Action::SendSocket(bytes) => {
+            Action::Do(command) => self.command(command),
+            Action::Notify(event) => self.notify(&event),
+            Action::Deliver { from, channel, buffer, ranges } => {
+                let source = Source { from, channel, driver: self.me.clone() };
+                self.sink.messages(source, &buffer.0, &ranges);
+            }
+            Action::Stream(peer, event, bytes) => {
+                self.sink.stream(peer, &event, bytes.as_ref().map(|bytes| &bytes.0));
+            }
+            Action::Call(peer, event, bytes) => {
+                self.sink.call(peer, &event, bytes.as_ref().map(|bytes| &bytes.0));
+            }
+            Action::Queued(ticket, result) => {
+                let result = result.map_err(|error| failure(error, 0));
+                self.queued.borrow_mut().settle(ticket, result);
+            }
+            Action::Confirmed(ticket, outcomes) => self.confirmed.borrow_mut().settle(ticket, outcomes),
+            // A newer core may know actions that this driver does not: they are then ours to add.
+            _ => {}
+        }
+    }
+
+    fn command(&self, command: Command) {
+        match command {
+            Command::OpenSocket { subprotocols } => self.open_socket(&subprotocols),
+            Command::SendSocket(bytes) => {
                 if let Some(socket) = &*self.socket.borrow() {
                     socket.send(&bytes);
                 }
             }
-            Action::CloseSocket => self.drop_socket(),
-            Action::OpenConnection(id, start) => {
+            Command::CloseSocket { will_return } => self.drop_socket(will_return),
+            Command::OpenConnection(id, start) => {
                 let me = self.me.clone();
                 let report: Report = Rc::new(move |id, event| {
                     if let Some(driver) = me.upgrade() {
                         driver.connection_event(id, event);
                     }
                 });
-                let (configuration, hello) = (&self.settings.configuration, &self.settings.config.hello);
-                match Connection::open(id, start, configuration, hello, report) {
+                match Connection::open(id, start, &self.configuration, &self.hello, report) {
                     Ok(connection) => {
                         self.connections.borrow_mut().insert(id, connection);
                     }
                     Err(_) => self.inputs.borrow_mut().push_back(Input::ConnectionLost(id)),
                 }
             }
-            Action::SetAnswer(id, sdp) => self.with_connection(id, |c| c.set_answer(sdp)),
-            Action::AddCandidate(id, line) => self.with_connection(id, |c| c.add_candidate(line)),
-            Action::SendControl(id, bytes) => self.with_connection(id, |c| {
-                c.send(peerloom_protocol::control::CHANNEL_ID, &bytes);
-            }),
-            Action::CloseConnection(id) => {
+            Command::SetAnswer(id, sdp) => self.with_connection(id, |c| c.set_answer(sdp)),
+            Command::AddCandidate(id, line) => self.with_connection(id, |c| c.add_candidate(line)),
+            Command::CloseConnection(id) => {
                 let connection = self.connections.borrow_mut().remove(&id);
                 if let Some(connection) = connection {
                     self.traffic.borrow_mut().closed(connection.sent_bytes.get());
-                    self.peers.borrow_mut().connection_closed(id);
                 }
             }
-            Action::Notify(event) => self.notify(&event),
-            // A newer core may know actions that this driver does not: they are then ours to add.
+            Command::KeepToken(token) => {
+                if let Some(keepsake) = &mut *self.keepsake.borrow_mut() {
+                    keepsake.renew(token);
+                }
+            }
             _ => {}
         }
     }
 
     fn notify(&self, event: &Event) {
         match event {
-            Event::PeerJoined { id, .. } => self.peers.borrow_mut().joined(*id),
-            Event::PeerConnected(id, connection) => {
-                self.peers.borrow_mut().connected(*id, *connection);
-                self.find_path(*id, *connection);
+            Event::PeerPath(id, path) => {
+                let known = match path {
+                    PeerPath::Connecting => None,
+                    PeerPath::Relay => Some(Path::Relay),
+                    PeerPath::Direct(_) => Some(Path::Direct),
+                };
+                self.sink.path(*id, known);
+                if let PeerPath::Direct(connection) = path {
+                    self.find_path(*id, *connection);
+                }
             }
-            Event::PeerFailed(id, _) => self.peers.borrow_mut().failed(*id),
-            Event::PeerLeft(id, _) => self.peers.borrow_mut().left(*id),
             Event::Closed(_) => {
                 self.page_listeners.borrow_mut().clear();
-                self.peers.borrow_mut().closed();
+                self.sink.event(event);
             }
-            _ => {}
+            _ => self.sink.event(event),
         }
-        self.wake_senders();
-        self.sink.event(event);
-        if let Event::PeerConnected(id, _) = event {
-            let early = self.peers.borrow_mut().take_early(*id);
-            for (channel, data) in early {
-                self.data(*id, channel, &data);
-            }
-        }
-        self.schedule_flush();
     }
 
     fn with_connection(&self, id: ConnectionId, act: impl FnOnce(&Connection)) {
@@ -251,9 +311,9 @@ impl Driver {
     }
 
     fn open_socket(&self, subprotocols: &[String]) {
-        self.drop_socket();
+        self.drop_socket(true);
         let me = self.me.clone();
-        let opened = Socket::open(&self.settings.url, subprotocols, move |event| {
+        let opened = Socket::open(&self.url, subprotocols, move |event| {
             let Some(driver) = me.upgrade() else { return };
             match event {
                 SocketEvent::Opened => driver.feed(Input::SocketOpened),
@@ -270,9 +330,10 @@ impl Driver {
         }
     }
 
-    fn drop_socket(&self) {
+    fn drop_socket(&self, will_return: bool) {
         let socket = self.socket.borrow_mut().take();
         if let Some(socket) = socket {
+            socket.close(will_return);
             self.traffic.borrow_mut().server_sent += socket.sent_bytes.get();
         }
     }
@@ -285,33 +346,11 @@ impl Driver {
             ConnectionEvent::ChannelsOpen => self.feed(Input::ChannelsOpen(id)),
             ConnectionEvent::Lost => self.feed(Input::ConnectionLost(id)),
             ConnectionEvent::BufferLow => self.flush(),
-            ConnectionEvent::Message(0, data) => {
-                self.traffic.borrow_mut().direct_received += u64::from(data.length());
-                self.feed(Input::ControlMessage(id, data.to_vec()));
-            }
             ConnectionEvent::Message(channel, data) => {
                 self.traffic.borrow_mut().direct_received += u64::from(data.length());
-                let index = usize::from(channel) - 1;
-                let from = self.peers.borrow_mut().receive(id, index, &data, self.room.borrow().peer_of(id));
-                if let Some(from) = from {
-                    self.data(from, index, &data);
-                }
-            }
-        }
-    }
-
-    /// Reads one data-channel message of a connected peer.
-    fn data(&self, from: PeerId, channel: ChannelIndex, data: &Uint8Array) {
-        let delivered = self.peers.borrow_mut().accept(from, channel, data);
-        match delivered {
-            Ok(None) => {}
-            Ok(Some((buffer, ranges))) => self.sink.messages(from, channel, &buffer, &ranges),
-            Err(error) => {
-                self.sink.violation(from, channel, error.code(), &error.to_string());
-                let connection = self.peers.borrow().connection_of(from);
-                if let Some(connection) = connection {
-                    self.feed(Input::ConnectionLost(connection));
-                }
+                self.node.borrow_mut().frame(now_ms(), id, channel, &Buffer(data));
+                self.drain();
+                self.schedule_flush();
             }
         }
     }
@@ -328,13 +367,44 @@ impl Driver {
         }
     }
 
-    /// Hands over what the channels take, and wakes senders that wait for room.
+    /// Hands over what the paths take.
     fn flush(&self) {
         self.flush_scheduled.set(false);
-        let lost = self.peers.borrow_mut().pump(now_ms(), &self.connections.borrow());
-        self.wake_senders();
-        for id in lost {
-            self.feed(Input::ConnectionLost(id));
+        {
+            let (connections, socket) = (self.connections.borrow(), self.socket.borrow());
+            let mut wire = Wire { connections: &connections, socket: socket.as_ref() };
+            self.node.borrow_mut().flush(now_ms(), &mut wire);
+        }
+        self.drain();
+    }
+}
+
+/// What frames and packets go out over, for the length of a flush.
+struct Wire<'a> {
+    connections: &'a SortedMap<ConnectionId, Connection>,
+    socket: Option<&'a Socket>,
+}
+
+impl Transport for Wire<'_> {
+    fn buffered(&self, connection: ConnectionId, channel: u16) -> Option<usize> {
+        self.connections.get(&connection)?.buffered(channel)
+    }
+
+    fn send(&mut self, connection: ConnectionId, channel: u16, frame: &[u8]) -> bool {
+        self.connections.get(&connection).is_some_and(|connection| connection.send(channel, frame))
+    }
+
+    fn is_closed(&self, connection: ConnectionId) -> bool {
+        self.connections.get(&connection).is_none_or(Connection::is_closed)
+    }
+
+    fn socket_buffered(&self) -> usize {
+        self.socket.map_or(0, Socket::buffered)
+    }
+
+    fn send_socket(&mut self, message: &[u8]) {
+        if let Some(socket) = self.socket {
+            socket.send(message);
         }
     }
 }
@@ -342,10 +412,12 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         // Nobody holds the room any more: say goodbye as far as that goes without waiting.
-        self.room.get_mut().handle(now_ms(), Input::Leave);
-        while let Some(action) = self.room.get_mut().poll_action() {
-            if matches!(action, Action::SendSocket(_) | Action::SendControl(..)) {
-                self.carry_out(action);
+        self.node.get_mut().handle(now_ms(), Input::Unload);
+        self.busy.set(true); // Nobody is told what follows.
+        self.flush();
+        while let Some(action) = self.node.get_mut().poll_action() {
+            if let Action::Do(command @ Command::SendSocket(_)) = action {
+                self.command(command);
             }
         }
     }

@@ -1,89 +1,75 @@
-//! Sending: straight into the outboxes while there is room, in a queue of waiting senders while there is not.
-//!
-//! Senders are woken first come, first served, so the order of `send` calls is the order of messages. There is one
-//! queue per channel, not a listener per sender: a hundred thousand unawaited sends must stay cheap.
+//! Sending: the core decides, and tells by ticket what became of a message.
 
 use std::collections::VecDeque;
 
 use futures::channel::oneshot;
+use peerloom_protocol::action::{Outcome, SendFailure};
 use peerloom_protocol::channel::{Payload as _, SendError};
-use peerloom_protocol::hello::Delivery;
 use peerloom_protocol::id::PeerId;
 use peerloom_protocol::limits;
+use peerloom_protocol::node::Sent;
 
-use super::peers::Peers;
-use super::{ChannelIndex, Driver, Payload, clock};
+use super::clock::now_ms;
+use super::{ChannelIndex, Driver, Payload};
 use crate::error::Error;
 
-/// Names a waiting send, to cancel it.
+/// Names a send, to cancel it while it waits.
 pub(crate) type Ticket = u32;
+/// What became of a message for each receiver.
+pub(crate) type Outcomes = Vec<(PeerId, Outcome)>;
 
 /// What became of a send.
-pub(crate) enum SendOutcome {
-    /// In the outboxes.
-    Queued,
-    /// Waiting for room; the receiver tells when it is queued.
-    Waiting(Ticket, oneshot::Receiver<Result<(), Error>>),
+pub(crate) struct Sending {
+    pub(crate) ticket: Ticket,
+    /// Tells when it is queued; None when it is already.
+    pub(crate) queued: Option<oneshot::Receiver<Result<(), Error>>>,
+    /// Tells what became of it, if that was asked for.
+    pub(crate) confirmed: Option<oneshot::Receiver<Outcomes>>,
 }
 
-struct WaitingSend {
-    ticket: Ticket,
-    payload: Payload,
-    to: Option<PeerId>,
-    done: oneshot::Sender<Result<(), Error>>,
-}
+/// Who waits for word of a message. Mostly settled in the order they came, so searching from the front is quick.
+pub(super) struct Tickets<T>(VecDeque<(Ticket, oneshot::Sender<T>)>);
 
-pub(super) struct Sends {
-    waiting: Vec<VecDeque<WaitingSend>>,
-    tickets: Ticket,
-}
-
-impl Sends {
-    pub(super) fn new(channels: usize) -> Self {
-        Self { waiting: (0..channels).map(|_| VecDeque::new()).collect(), tickets: 0 }
+impl<T> Default for Tickets<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
     }
 }
 
-impl Peers {
-    /// Puts a message into the outboxes it is for.
-    fn push(&mut self, channel: ChannelIndex, payload: &Payload, to: Option<PeerId>) -> Result<(), Error> {
-        if self.is_closed {
-            return Err(Error::Closed);
+impl<T> Tickets<T> {
+    fn open(&mut self, ticket: Ticket) -> oneshot::Receiver<T> {
+        let (sender, receiver) = oneshot::channel();
+        self.0.push_back((ticket, sender));
+        receiver
+    }
+
+    pub(super) fn settle(&mut self, ticket: Ticket, value: T) {
+        if let Some(at) = self.0.iter().position(|(known, _)| *known == ticket)
+            && let Some((_, sender)) = self.0.remove(at)
+        {
+            // Whoever dropped the receiver no longer wants to know.
+            let _ = sender.send(value);
         }
-        if to.is_some_and(|id| !self.reachable(id)) {
-            return Err(Error::PeerGone);
-        }
-        if to.is_none() && self.deliveries[channel] == Delivery::Latest {
-            self.latest[channel] = Some(payload.clone());
-        }
-        let now = clock::now_ms();
-        for peer in self.targets(to) {
-            peer.channels[channel].outbox.push(now, payload.clone())?;
-        }
-        Ok(())
+    }
+
+    fn close(&mut self, ticket: Ticket) {
+        self.0.retain(|(known, _)| *known != ticket);
     }
 }
 
-impl Sends {
-    /// Queues what waited, as far as there is room now.
-    fn wake(&mut self, peers: &mut Peers) {
-        for (channel, waiting) in self.waiting.iter_mut().enumerate() {
-            while let Some(first) = waiting.front() {
-                let gone = peers.is_closed || first.to.is_some_and(|id| !peers.reachable(id));
-                if !gone && !peers.has_room(channel, first.to) {
-                    break;
-                }
-                let Some(send) = waiting.pop_front() else { break };
-                let result = peers.push(channel, &send.payload, send.to);
-                // Whoever dropped the receiver no longer wants to know.
-                let _ = send.done.send(result);
-            }
+pub(super) fn failure(failure: SendFailure, len: usize) -> Error {
+    match failure {
+        SendFailure::PeerGone => Error::PeerGone,
+        SendFailure::TooLarge => {
+            Error::Send(SendError::MessageTooLarge { len, max: limits::MAX_MESSAGE_BYTES })
         }
+        _ => Error::Closed,
     }
 }
 
 impl Driver {
-    /// Sends one message to one peer, or to all. Waits while a receiver's outbox is over the high-water mark.
+    /// Sends one message to one peer, or to all. Waits while a receiver's queue is over the high-water mark. With
+    /// `confirm_ms`, tells within that time what became of it.
     ///
     /// # Errors
     /// `message-too-large`, `peer-gone` or `closed`; nothing was sent then.
@@ -92,36 +78,30 @@ impl Driver {
         channel: ChannelIndex,
         payload: Payload,
         to: Option<PeerId>,
-    ) -> Result<SendOutcome, Error> {
-        if payload.len() > limits::MAX_MESSAGE_BYTES {
-            let (len, max) = (payload.len(), limits::MAX_MESSAGE_BYTES);
-            return Err(Error::Send(SendError::MessageTooLarge { len, max }));
-        }
-        let (peers, sends) = (&mut *self.peers.borrow_mut(), &mut *self.sends.borrow_mut());
-        let free = sends.waiting[channel].is_empty() && peers.has_room(channel, to);
-        if free || peers.is_closed {
-            peers.push(channel, &payload, to)?;
-            self.schedule_flush();
-            return Ok(SendOutcome::Queued);
-        }
-        if to.is_some_and(|id| !peers.reachable(id)) {
-            return Err(Error::PeerGone);
-        }
-        let (done, queued) = oneshot::channel();
-        let ticket = sends.tickets;
-        sends.tickets = ticket.wrapping_add(1);
-        sends.waiting[channel].push_back(WaitingSend { ticket, payload, to, done });
-        Ok(SendOutcome::Waiting(ticket, queued))
+        confirm_ms: Option<u64>,
+    ) -> Result<Sending, Error> {
+        let len = payload.len();
+        let sent = self.node.borrow_mut().send(now_ms(), channel, payload, to, confirm_ms);
+        let (ticket, waits) = match sent.map_err(|error| failure(error, len))? {
+            Sent::Queued(ticket) => (ticket, false),
+            Sent::Waiting(ticket) => (ticket, true),
+        };
+        let queued = waits.then(|| self.queued.borrow_mut().open(ticket));
+        let confirmed = confirm_ms.map(|_| self.confirmed.borrow_mut().open(ticket));
+        self.schedule_flush();
+        Ok(Sending { ticket, queued, confirmed })
     }
 
     /// Takes a waiting send back. It is then not sent at all; a send already queued goes out.
     pub(crate) fn cancel(&self, channel: ChannelIndex, ticket: Ticket) {
-        self.sends.borrow_mut().waiting[channel].retain(|send| send.ticket != ticket);
-        self.wake_senders();
+        self.node.borrow_mut().cancel(now_ms(), channel, ticket);
+        self.queued.borrow_mut().close(ticket);
+        self.schedule_flush();
     }
 
-    /// After anything that may have made room.
-    pub(super) fn wake_senders(&self) {
-        self.sends.borrow_mut().wake(&mut self.peers.borrow_mut());
+    /// The application has taken messages that the sink was given.
+    pub(crate) fn consumed(&self, from: PeerId, channel: ChannelIndex, messages: u64, bytes: u64) {
+        self.node.borrow_mut().consumed(from, channel, messages, bytes);
+        self.schedule_flush();
     }
 }

@@ -51,6 +51,18 @@ impl Socket {
         Ok(Self { _listeners: listeners, socket, sent_bytes: Cell::new(0) })
     }
 
+    /// Bytes handed over and not yet sent.
+    pub(crate) fn buffered(&self) -> usize {
+        self.socket.buffered_amount() as usize
+    }
+
+    /// Closes the socket. What was sent before still goes out.
+    pub(crate) fn close(&self, will_return: bool) {
+        // The page never sees what this throws: the code is in the range left to applications.
+        let _ =
+            if will_return { self.socket.close_with_code(close::WILL_RETURN) } else { self.socket.close() };
+    }
+
     /// Sends, or does nothing when the socket is not open: its `close` event is on the way then.
     pub(crate) fn send(&self, bytes: &[u8]) {
         if self.socket.ready_state() == WebSocket::OPEN && self.socket.send_with_u8_array(bytes).is_ok() {
@@ -61,8 +73,6 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Messages already sent still go out. A goodbye among them counts before this code is read; the page never sees
-        // what this throws, since the code is in the range left to applications.
-        let _ = self.socket.close_with_code(close::WILL_RETURN);
+        self.close(true);
     }
 }

@@ -1,7 +1,7 @@
 //! What can be told of a connection: its path, its round trip, its bytes.
 
 use js_sys::Reflect;
-use peerloom_protocol::action::ConnectionId;
+use peerloom_protocol::action::{ConnectionId, PeerPath};
 use peerloom_protocol::id::PeerId;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -17,6 +17,8 @@ pub enum Path {
     Direct,
     /// Through a TURN server of either side.
     Turn,
+    /// Sealed, through the signaling server.
+    Relay,
 }
 
 impl Path {
@@ -25,6 +27,7 @@ impl Path {
         match self {
             Self::Direct => "direct",
             Self::Turn => "turn",
+            Self::Relay => "relay",
         }
     }
 }
@@ -53,7 +56,8 @@ impl Traffic {
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PeerStats {
-    /// Round trip of the selected candidate pair in milliseconds, once the browser has measured it.
+    /// Round trip in milliseconds: of the selected candidate pair as the browser measures it, or of the path in use as the
+    /// session does.
     pub rtt_ms: Option<f64>,
     /// `host`, `srflx`, `prflx` or `relay` (RFC 8445) at this end.
     pub local_candidate: Option<String>,
@@ -112,7 +116,7 @@ impl Driver {
 
     /// The connection in use to a peer.
     pub(crate) fn connection(&self, peer: PeerId) -> Option<RtcPeerConnection> {
-        let id = self.peers.borrow().connection_of(peer)?;
+        let id = self.node.borrow().connection_of(peer)?;
         self.connections.borrow().get(&id).map(|connection| connection.pc().clone())
     }
 
@@ -122,19 +126,19 @@ impl Driver {
             Some(pc) => selected_pair(&pc).await.unwrap_or_default(),
             None => PeerStats::default(),
         };
-        let peers = self.peers.borrow();
-        if let Some(data) = peers.peers.get(&peer) {
-            let connections = self.connections.borrow();
-            let connection = data.connection.and_then(|id| connections.get(&id));
-            stats.sent_bytes = connection.map_or(0, |c| c.sent_bytes.get());
-            stats.received_bytes = data.received_bytes;
-            stats.sent_messages = data.channels.iter().map(|c| c.outbox.sent_messages()).sum();
-            stats.received_messages = data.received_messages();
-        }
+        let counts = self.node.borrow().peer_stats(peer);
+        let connection = self.node.borrow().connection_of(peer);
+        let connections = self.connections.borrow();
+        let connection = connection.and_then(|id| connections.get(&id));
+        stats.rtt_ms = stats.rtt_ms.or(counts.rtt_ms.map(|ms| ms as f64));
+        stats.sent_bytes = connection.map_or(0, |connection| connection.sent_bytes.get());
+        stats.received_bytes = counts.received_bytes;
+        stats.sent_messages = counts.sent_messages;
+        stats.received_messages = counts.received_messages;
         stats
     }
 
-    /// Tells the application how a peer is reached, once the browser knows.
+    /// Tells the application when a connection turns out to go through a TURN server.
     pub(super) fn find_path(&self, peer: PeerId, connection: ConnectionId) {
         let Some(pc) = self.connections.borrow().get(&connection).map(|c| c.pc().clone()) else { return };
         let me = self.me.clone();
@@ -142,10 +146,10 @@ impl Driver {
             let pair = selected_pair(&pc).await.unwrap_or_default();
             let is_relay = |kind: &Option<String>| kind.as_deref() == Some("relay");
             let turn = is_relay(&pair.local_candidate) || is_relay(&pair.remote_candidate);
-            let Some(driver) = me.upgrade() else { return };
-            let current = driver.peers.borrow().connection_of(peer);
-            if current == Some(connection) {
-                driver.sink.path(peer, if turn { Path::Turn } else { Path::Direct });
+            let Some(driver) = me.upgrade().filter(|_| turn) else { return };
+            let current = driver.node.borrow().path_of(peer);
+            if current == PeerPath::Direct(connection) {
+                driver.sink.path(peer, Some(Path::Turn));
             }
         });
     }

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use futures::Stream;
+use peerloom_protocol::action::Outcome;
+use peerloom_protocol::id::PeerId;
 
 use super::channel::{RawChannel, Received, To};
 use super::mailbox::Mailbox;
@@ -30,6 +32,19 @@ impl BytesSender {
     pub async fn send(&self, to: To, message: &[u8]) -> Result<(), Error> {
         RawChannel::send(&self.driver, self.index, to, Payload::bytes(message)).await
     }
+
+    /// As [`Sender::send_confirmed`](super::Sender::send_confirmed).
+    ///
+    /// # Errors
+    /// As [`BytesSender::send`].
+    pub async fn send_confirmed(
+        &self,
+        to: To,
+        message: &[u8],
+        timeout_ms: u32,
+    ) -> Result<Vec<(PeerId, Outcome)>, Error> {
+        RawChannel::send_confirmed(&self.driver, self.index, to, Payload::bytes(message), timeout_ms).await
+    }
 }
 
 /// The incoming messages of a channel of bytes, a [`Stream`] that ends with the room.
@@ -44,7 +59,9 @@ impl Stream for BytesReceiver {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = self.mailbox.borrow_mut().poll(context);
-        polled.map(|message| message.map(|(from, data)| Received { from, data }))
+        polled.map(|message| {
+            message.map(|message| Received { from: message.source.from, data: message.into_bytes() })
+        })
     }
 }
 

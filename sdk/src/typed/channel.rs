@@ -7,13 +7,15 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use futures::Stream;
+use futures::channel::oneshot;
+use peerloom_protocol::action::Outcome;
 use peerloom_protocol::id::PeerId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::json;
 use super::mailbox::{Mailbox, Readers};
-use crate::driver::{ChannelIndex, Driver, Payload, SendOutcome};
+use crate::driver::{ChannelIndex, Driver, Payload, Sending};
 use crate::error::Error;
 
 /// Who a message is for.
@@ -49,14 +51,42 @@ impl RawChannel {
         to: To,
         payload: Payload,
     ) -> Result<(), Error> {
-        let to = if let To::Peer(id) = to { Some(id) } else { None };
-        match driver.send(index, payload, to)? {
-            SendOutcome::Queued => Ok(()),
-            SendOutcome::Waiting(ticket, queued) => {
-                let _taken_back = TakeBack { driver, index, ticket };
-                queued.await.unwrap_or(Err(Error::Closed))
-            }
+        let Sending { ticket, queued, .. } = driver.send(index, payload, to.peer(), None)?;
+        queue(driver, index, ticket, queued).await
+    }
+
+    /// Sends one message, and waits for what becomes of it.
+    pub(super) async fn send_confirmed(
+        driver: &Rc<Driver>,
+        index: ChannelIndex,
+        to: To,
+        payload: Payload,
+        timeout_ms: u32,
+    ) -> Result<Vec<(PeerId, Outcome)>, Error> {
+        let timeout_ms = Some(u64::from(timeout_ms));
+        let Sending { ticket, queued, confirmed } = driver.send(index, payload, to.peer(), timeout_ms)?;
+        queue(driver, index, ticket, queued).await?;
+        match confirmed {
+            Some(confirmed) => confirmed.await.map_err(|_| Error::Closed),
+            None => Ok(Vec::new()),
         }
+    }
+}
+
+async fn queue(
+    driver: &Driver,
+    index: ChannelIndex,
+    ticket: u32,
+    queued: Option<oneshot::Receiver<Result<(), Error>>>,
+) -> Result<(), Error> {
+    let Some(queued) = queued else { return Ok(()) };
+    let _taken_back = TakeBack { driver, index, ticket };
+    queued.await.unwrap_or(Err(Error::Closed))
+}
+
+impl To {
+    fn peer(self) -> Option<PeerId> {
+        if let Self::Peer(id) = self { Some(id) } else { None }
     }
 }
 
@@ -116,6 +146,24 @@ impl<T: Serialize> Sender<T> {
         let payload = Payload::text(&json::encode(message)?);
         RawChannel::send(&self.driver, self.index, to, payload).await
     }
+
+    /// Sends one message and waits until every receiver has it, has left, or has not said so for `timeout_ms`; gives
+    /// what became of it for each.
+    ///
+    /// # Errors
+    /// As [`Sender::send`].
+    ///
+    /// # Cancel safety
+    /// Dropped while it waits for room, the message is not sent at all; dropped later, it is sent like any other.
+    pub async fn send_confirmed(
+        &self,
+        to: To,
+        message: &T,
+        timeout_ms: u32,
+    ) -> Result<Vec<(PeerId, Outcome)>, Error> {
+        let payload = Payload::text(&json::encode(message)?);
+        RawChannel::send_confirmed(&self.driver, self.index, to, payload, timeout_ms).await
+    }
 }
 
 /// The incoming messages of one channel, a [`Stream`] that ends with the room. What does not fit `T` is left out.
@@ -132,7 +180,8 @@ impl<T: DeserializeOwned> Stream for Receiver<T> {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Received<T>>> {
         loop {
             let polled = self.mailbox.borrow_mut().poll(context);
-            let Poll::Ready(Some((from, bytes))) = polled else { return polled.map(|_| None) };
+            let Poll::Ready(Some(message)) = polled else { return polled.map(|_| None) };
+            let (from, bytes) = (message.source.from, message.into_bytes());
             if let Ok(data) = json::decode(&bytes) {
                 return Poll::Ready(Some(Received { from, data }));
             }

@@ -5,25 +5,56 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
-use peerloom_protocol::id::PeerId;
+use crate::driver::Source;
 
-/// Messages kept for one reader. The oldest are dropped beyond it.
+/// Messages kept for one reader of a channel that may lose messages. The oldest are dropped beyond it. On the others the
+/// window bounds what comes.
 const MAX_KEPT: usize = 10_000;
+
+/// A message on its way to the readers of its channel. When the last of them has taken it, the peer may send more.
+pub(super) struct Incoming {
+    pub(super) source: Source,
+    len: usize,
+    bytes: Vec<u8>,
+}
+
+impl Incoming {
+    pub(super) fn new(source: Source, bytes: Vec<u8>) -> Rc<Self> {
+        Rc::new(Self { source, len: bytes.len(), bytes })
+    }
+
+    /// The bytes, without a copy for the last reader.
+    pub(super) fn into_bytes(self: Rc<Self>) -> Vec<u8> {
+        let mut this = self;
+        match Rc::get_mut(&mut this) {
+            Some(only) => std::mem::take(&mut only.bytes),
+            None => this.bytes.clone(),
+        }
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if let Some(driver) = self.source.driver.upgrade() {
+            driver.consumed(self.source.from, self.source.channel, 1, self.len as u64);
+        }
+    }
+}
 
 /// What came in for one reader and was not read yet.
 #[derive(Default)]
 pub(super) struct Mailbox {
-    messages: VecDeque<(PeerId, Vec<u8>)>,
+    messages: VecDeque<Rc<Incoming>>,
     closed: bool,
     waker: Option<Waker>,
 }
 
 impl Mailbox {
-    pub(super) fn push(&mut self, from: PeerId, message: Vec<u8>) {
-        if self.messages.len() >= MAX_KEPT {
+    pub(super) fn push(&mut self, message: Rc<Incoming>, lossy: bool) {
+        if lossy && self.messages.len() >= MAX_KEPT {
             self.messages.pop_front();
         }
-        self.messages.push_back((from, message));
+        self.messages.push_back(message);
         self.wake();
     }
 
@@ -39,7 +70,7 @@ impl Mailbox {
     }
 
     /// The next message; `None` when the room is over and everything was read.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<(PeerId, Vec<u8>)>> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Rc<Incoming>>> {
         match self.messages.pop_front() {
             Some(message) => Poll::Ready(Some(message)),
             None if self.closed => Poll::Ready(None),

@@ -7,9 +7,13 @@ mod channel;
 mod json;
 mod mailbox;
 mod room;
+mod rpc;
 mod sink;
+mod stream;
 
 pub use bytes::{BytesReceiver, BytesSender};
 pub use channel::{Channel, Received, Receiver, Sender, To};
 pub use room::{Builder, Room};
+pub use rpc::{Request, Requests, Responder, Rpc};
 pub use sink::{Events, RoomEvent};
+pub use stream::{Stream, Streams};

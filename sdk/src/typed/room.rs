@@ -6,18 +6,20 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use futures::channel::oneshot;
-use peerloom_protocol::hello::{Delivery, Hello};
+use futures::channel::{mpsc, oneshot};
+use peerloom_protocol::hello::{self, Delivery, Hello};
 use peerloom_protocol::id::PeerId;
-use peerloom_protocol::room::Config;
-use peerloom_protocol::timing;
+use peerloom_protocol::session::{Options, RelayMode};
+use peerloom_protocol::{limits, timing};
 use serde::Serialize;
 use web_sys::{RtcConfiguration, RtcPeerConnection};
 
 use super::bytes::{self, BytesReceiver, BytesSender};
 use super::channel::{Channel, RawChannel};
 use super::json;
+use super::rpc::Rpc;
 use super::sink::{Events, RoomSink, Shared};
+use super::stream::{Stream, Streams};
 use crate::driver::{self, Driver, PeerStats, Settings, Traffic};
 use crate::error::Error;
 
@@ -30,9 +32,12 @@ pub struct Builder {
     url: String,
     room: String,
     channels: Vec<(String, Delivery, TypeId)>,
+    methods: Vec<(String, TypeId)>,
     metadata: Result<String, Error>,
     configuration: RtcConfiguration,
     join_timeout_ms: u64,
+    options: Options,
+    resume: bool,
 }
 
 impl Builder {
@@ -54,6 +59,12 @@ impl Builder {
         self
     }
 
+    /// Declares a method that every peer may call at every other, the `rpc()` of TypeScript.
+    pub fn rpc<Req: 'static, Res: 'static>(mut self, label: &str) -> Self {
+        self.methods.push((label.to_owned(), TypeId::of::<(Req, Res)>()));
+        self
+    }
+
     /// What every RTCPeerConnection is made with, for example STUN and TURN servers. None by default: peers then meet
     /// in one network or on public addresses.
     pub fn configuration(mut self, configuration: RtcConfiguration) -> Self {
@@ -64,6 +75,38 @@ impl Builder {
     /// How long the first join may take, in milliseconds; 10,000 by default.
     pub fn timeout_ms(mut self, timeout_ms: u32) -> Self {
         self.join_timeout_ms = u64::from(timeout_ms);
+        self
+    }
+
+    /// When messages go through the server, sealed: by default at once, until there is a direct path.
+    pub fn relay(mut self, relay: RelayMode) -> Self {
+        self.options.relay = relay;
+        self
+    }
+
+    /// Whether messages over 16 KiB may go through the server while a direct path is still hoped for. They wait by
+    /// default.
+    pub fn relay_bulk(mut self, relay_bulk: bool) -> Self {
+        self.options.relay_bulk = relay_bulk;
+        self
+    }
+
+    /// Bytes each channel takes from a peer ahead of the readers, and keeps for a peer before `send` waits: 64 KiB to
+    /// 64 MiB, 1 MiB by default.
+    pub fn window_bytes(mut self, bytes: u32) -> Self {
+        self.options.window = bytes.clamp(limits::MIN_WINDOW_BYTES, limits::MAX_WINDOW_BYTES);
+        self
+    }
+
+    /// How long a silent peer is waited for before it has left, in milliseconds; 60,000 by default.
+    pub fn peer_timeout_ms(mut self, timeout_ms: u32) -> Self {
+        self.options.peer_timeout_ms = u64::from(timeout_ms.max(5_000));
+        self
+    }
+
+    /// Whether the page comes back under the same id when it is reloaded; it does by default.
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
         self
     }
 
@@ -86,17 +129,31 @@ impl Builder {
             .channels
             .iter()
             .map(|(label, delivery, id)| (label.clone(), *delivery, codec(*id).to_owned()));
-        let hello = Hello::new(declared, &self.metadata?)?;
-        let types: BTreeMap<_, _> = self.channels.into_iter().map(|(label, _, id)| (label, id)).collect();
-        let labels: Vec<String> = hello.channels.iter().map(|spec| spec.label.to_string()).collect();
+        let methods =
+            self.methods.iter().map(|(label, _)| (label.clone(), Delivery::Ordered, hello::CALLS.to_owned()));
+        let hello = Hello::new(declared.chain(methods), &self.metadata?)?;
+        let types = self.channels.into_iter().map(|(label, _, id)| (label, id)).chain(self.methods);
+        let types: BTreeMap<_, _> = types.collect();
+        let channels: Vec<_> =
+            hello.data_channels().map(|spec| (spec.label.to_string(), spec.delivery)).collect();
+        let methods: Vec<_> = hello.channels.iter().filter(|spec| &*spec.codec == hello::CALLS).collect();
+        let methods: Vec<_> = methods.iter().map(|spec| spec.label.to_string()).collect();
+        let labels = channels.iter().map(|(label, _)| label.clone()).collect();
         let (joined_tx, joined) = oneshot::channel();
-        let shared = Rc::new(RefCell::new(Shared::new(labels.len(), joined_tx)));
-        let config = Config { room: self.room, hello, join_timeout_ms: self.join_timeout_ms };
-        let url = driver::server_address(&self.url)?;
-        let settings = Settings { url, configuration: self.configuration, config };
+        let shared = Rc::new(RefCell::new(Shared::new(channels, methods.len(), joined_tx)));
+        let settings = Settings {
+            url: driver::server_address(&self.url)?,
+            configuration: self.configuration,
+            room: self.room,
+            hello,
+            join_timeout_ms: self.join_timeout_ms,
+            options: self.options,
+            resume: self.resume,
+        };
         let driver = Driver::start(settings, Box::new(RoomSink(Rc::downgrade(&shared))))?;
+        shared.borrow_mut().driver = Rc::downgrade(&driver);
         let id = joined.await.unwrap_or(Err(Error::Closed))?;
-        Ok(Room { driver, shared, id, labels, types })
+        Ok(Room { driver, shared, id, labels, methods, types })
     }
 }
 
@@ -106,6 +163,7 @@ pub struct Room {
     shared: Rc<RefCell<Shared>>,
     id: PeerId,
     labels: Vec<String>,
+    methods: Vec<String>,
     types: BTreeMap<String, TypeId>,
 }
 
@@ -116,9 +174,12 @@ impl Room {
             url: url.to_owned(),
             room: String::new(),
             channels: Vec::new(),
+            methods: Vec::new(),
             metadata: Ok(String::new()),
             configuration: RtcConfiguration::new(),
             join_timeout_ms: timing::JOIN_MS,
+            options: Options::default(),
+            resume: true,
         }
     }
 
@@ -148,6 +209,34 @@ impl Room {
         Ok(bytes::split(self.raw_channel::<Bytes>(label)?))
     }
 
+    /// The method declared under this label, with the types it was declared with.
+    ///
+    /// # Errors
+    /// [`Error::NoChannel`].
+    pub fn rpc<Req: 'static, Res: 'static>(&self, label: &str) -> Result<Rpc<Req, Res>, Error> {
+        let method = self.methods.iter().position(|known| known == label);
+        let method = method.filter(|_| self.types.get(label) == Some(&TypeId::of::<(Req, Res)>()));
+        let method = method.ok_or_else(|| Error::NoChannel(label.to_owned()))?;
+        let (driver, shared) = (self.driver.clone(), self.shared.clone());
+        Ok(Rpc { driver, shared, method, types: PhantomData })
+    }
+
+    /// Opens a stream of bytes to a peer, under a name of at most 256 bytes. It can be written to at once.
+    ///
+    /// # Errors
+    /// `name-too-long`, `too-many-streams` or `peer-gone`.
+    pub fn open_stream(&self, peer: PeerId, name: &str) -> Result<Stream, Error> {
+        let id = self.driver.open_stream(peer, name)?;
+        Ok(Stream::new(self.driver.clone(), &self.shared, (peer, id), name.to_owned()))
+    }
+
+    /// The streams that peers open from now on, instead of an earlier [`Streams`].
+    pub fn streams(&self) -> Streams {
+        let (sender, opened) = mpsc::unbounded();
+        self.shared.borrow_mut().opened = Some(sender);
+        Streams(opened)
+    }
+
     fn raw_channel<T: 'static>(&self, label: &str) -> Result<RawChannel, Error> {
         let index = self.labels.iter().position(|known| known == label);
         let index = index.filter(|_| self.types.get(label) == Some(&TypeId::of::<T>()));
@@ -156,7 +245,7 @@ impl Room {
         Ok(RawChannel { driver: self.driver.clone(), index, readers })
     }
 
-    /// What happens from now on, with everyone already here told as `PeerJoined` first.
+    /// What happens from now on, with everyone already here told as `PeerJoined`, and `PeerConnected`, first.
     pub fn events(&self) -> Events {
         self.shared.borrow_mut().events()
     }

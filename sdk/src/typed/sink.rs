@@ -1,7 +1,7 @@
 //! What happens in a room, on its way to the application.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -11,10 +11,15 @@ use futures::Stream;
 use futures::channel::{mpsc, oneshot};
 use js_sys::Uint8Array;
 use peerloom_protocol::action::Event;
+use peerloom_protocol::call::{CallFailure, CallId, Event as CallEvent, code};
+use peerloom_protocol::hello::Delivery;
 use peerloom_protocol::id::PeerId;
+use peerloom_protocol::stream::{Event as StreamEvent, StreamId};
 
-use super::mailbox::Readers;
-use crate::driver::{ChannelIndex, Path, Sink};
+use super::mailbox::{self, Readers};
+use super::rpc::Incoming;
+use super::stream::{self, State};
+use crate::driver::{Driver, End, Path, Sink, Source};
 use crate::error::Error;
 
 /// Events kept for a reader that is not there.
@@ -26,15 +31,22 @@ const MAX_EVENTS: usize = 1_000;
 pub enum RoomEvent {
     /// A peer is in the room, with its metadata as JSON text (empty when it gave none).
     PeerJoined(PeerId, String),
-    /// The channels to a peer are open, for the first time or again, and this is how it is reached.
-    PeerConnected(PeerId, Path),
-    /// The connection to a peer broke; another is being made.
+    /// There is a path to a peer for the first time.
+    PeerConnected(PeerId),
+    /// This is how messages to a peer go from now on; `None` while there is no path.
+    PeerPath(PeerId, Option<Path>),
+    /// Nothing was heard from a peer for a while; what is sent to it waits.
     PeerSuspended(PeerId),
-    /// A peer is gone: `left`, `lost` or `evicted`.
+    /// It speaks again; nothing was lost.
+    PeerResumed(PeerId),
+    /// A peer is gone: `left` or `lost`.
     PeerLeft(PeerId, &'static str),
-    /// No connection to this peer could be made.
+    /// No direct connection to this peer could be made.
     PeerFailed(PeerId, Error),
-    /// A peer broke the rules of a channel (`bad-frame`, `out-of-order`, `reassembly-limit`); its connection is made anew.
+    /// A peer that left, or cannot be reached, did not acknowledge this many messages on the channel of this label.
+    Undelivered(PeerId, String, usize),
+    /// A peer broke the rules of a channel (`bad-frame`, `window-exceeded`, `reassembly-limit`); its connection is made
+    /// anew.
     Violation(PeerId, &'static str),
     /// The link to the signaling server: `connecting`, `connected`, `reconnecting` or `closed`.
     Signaling(&'static str),
@@ -42,18 +54,60 @@ pub enum RoomEvent {
     Closed(Option<Error>),
 }
 
+/// What became of a call.
+type Answer = Result<Vec<u8>, CallFailure>;
+
 /// What is shared between the driver's callbacks and the handles.
 pub(super) struct Shared {
+    /// Label and delivery of each channel.
+    channels: Vec<(String, Delivery)>,
     pub(super) readers: Vec<Rc<RefCell<Readers>>>,
     events: Vec<mpsc::Sender<RoomEvent>>,
     joined: Option<oneshot::Sender<Result<PeerId, Error>>>,
     pub(super) peers: BTreeMap<PeerId, String>,
+    /// Those of them to whom there has been a path.
+    connected: BTreeSet<PeerId>,
+    pub(super) driver: Weak<Driver>,
+    pub(super) streams: BTreeMap<(PeerId, StreamId), Weak<RefCell<State>>>,
+    /// Who takes the streams that peers open.
+    pub(super) opened: Option<mpsc::UnboundedSender<stream::Stream>>,
+    /// Calls of ours that are not settled.
+    pub(super) calls: BTreeMap<(PeerId, CallId), oneshot::Sender<Answer>>,
+    /// Who answers each method.
+    pub(super) handlers: Vec<Option<mpsc::UnboundedSender<Incoming>>>,
+    /// Calls of the others that wait for an answer.
+    pub(super) requests: BTreeMap<(PeerId, CallId), oneshot::Sender<()>>,
 }
 
 impl Shared {
-    pub(super) fn new(channels: usize, joined: oneshot::Sender<Result<PeerId, Error>>) -> Self {
-        let readers = (0..channels).map(|_| Rc::new(RefCell::new(Readers::new()))).collect();
-        Self { readers, events: Vec::new(), joined: Some(joined), peers: BTreeMap::new() }
+    pub(super) fn new(
+        channels: Vec<(String, Delivery)>,
+        methods: usize,
+        joined: oneshot::Sender<Result<PeerId, Error>>,
+    ) -> Self {
+        let readers = channels.iter().map(|_| Rc::new(RefCell::new(Readers::new()))).collect();
+        Self {
+            channels,
+            readers,
+            events: Vec::new(),
+            joined: Some(joined),
+            peers: BTreeMap::new(),
+            connected: BTreeSet::new(),
+            driver: Weak::new(),
+            streams: BTreeMap::new(),
+            opened: None,
+            calls: BTreeMap::new(),
+            handlers: (0..methods).map(|_| None).collect(),
+            requests: BTreeMap::new(),
+        }
+    }
+
+    fn requested(&mut self, from: PeerId, id: CallId, method: usize, body: Vec<u8>) -> Option<()> {
+        let handler = self.handlers.get(method)?.as_ref()?;
+        let (sender, waits) = oneshot::channel();
+        handler.unbounded_send(Incoming { from, id, body, waits }).ok()?;
+        self.requests.insert((from, id), sender);
+        Some(())
     }
 
     /// What happens from now on, with everyone already here first.
@@ -62,6 +116,9 @@ impl Shared {
         for (id, metadata) in &self.peers {
             // The queue is longer than any room is large.
             let _ = sender.try_send(RoomEvent::PeerJoined(*id, metadata.clone()));
+            if self.connected.contains(id) {
+                let _ = sender.try_send(RoomEvent::PeerConnected(*id));
+            }
         }
         self.events.push(sender);
         Events(receiver)
@@ -92,9 +149,20 @@ impl Sink for RoomSink {
                 shared.peers.insert(*id, metadata.clone());
                 RoomEvent::PeerJoined(*id, metadata.clone())
             }
+            Event::PeerConnected(id) => {
+                shared.connected.insert(*id);
+                RoomEvent::PeerConnected(*id)
+            }
             Event::PeerSuspended(id) => RoomEvent::PeerSuspended(*id),
+            Event::PeerResumed(id) => RoomEvent::PeerResumed(*id),
+            Event::Undelivered { id, channel, messages, .. } => {
+                let label = shared.channels.get(*channel).map(|(label, _)| label.clone()).unwrap_or_default();
+                RoomEvent::Undelivered(*id, label, *messages)
+            }
+            Event::Violation { id, error, .. } => RoomEvent::Violation(*id, error.code()),
             Event::PeerLeft(id, reason) => {
                 shared.peers.remove(id);
+                shared.connected.remove(id);
                 RoomEvent::PeerLeft(*id, reason.code())
             }
             Event::PeerFailed(id, error) => RoomEvent::PeerFailed(*id, error.clone().into()),
@@ -105,6 +173,9 @@ impl Sink for RoomSink {
                     let _ = joined.send(Err(error.clone().unwrap_or(Error::Closed)));
                 }
                 shared.peers.clear();
+                shared.connected.clear();
+                shared.opened = None;
+                shared.handlers.iter_mut().for_each(|handler| *handler = None);
                 shared
                     .readers
                     .iter()
@@ -116,28 +187,95 @@ impl Sink for RoomSink {
         shared.tell(&told);
     }
 
-    fn path(&self, peer: PeerId, path: Path) {
+    fn path(&self, peer: PeerId, path: Option<Path>) {
         if let Some(shared) = self.0.upgrade() {
-            shared.borrow_mut().tell(&RoomEvent::PeerConnected(peer, path));
+            shared.borrow_mut().tell(&RoomEvent::PeerPath(peer, path));
         }
     }
 
-    fn messages(&self, from: PeerId, channel: ChannelIndex, buffer: &Uint8Array, ranges: &[Range<usize>]) {
+    fn messages(&self, source: Source, buffer: &Uint8Array, ranges: &[Range<usize>]) {
         let Some(shared) = self.0.upgrade() else { return };
         let shared = shared.borrow();
-        let Some(readers) = shared.readers.get(channel) else { return };
+        let Some(readers) = shared.readers.get(source.channel) else { return };
+        let lossy = shared.channels.get(source.channel).is_some_and(|(_, delivery)| is_lossy(*delivery));
         for range in ranges {
             // A buffer holds at most one message of 16 MiB, or one frame: the places fit.
             let message = buffer.subarray(range.start as u32, range.end as u32);
-            readers.borrow_mut().each(|mailbox| mailbox.push(from, message.to_vec()));
+            let message = mailbox::Incoming::new(source.clone(), message.to_vec());
+            readers.borrow_mut().each(|mailbox| mailbox.push(message.clone(), lossy));
         }
     }
 
-    fn violation(&self, from: PeerId, _: ChannelIndex, code: &'static str, _: &str) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.borrow_mut().tell(&RoomEvent::Violation(from, code));
+    fn stream(&self, peer: PeerId, event: &StreamEvent, bytes: Option<&Uint8Array>) {
+        let Some(shared) = self.0.upgrade() else { return };
+        let id = match event {
+            StreamEvent::Opened { id, name } => return opened(&shared, peer, *id, name),
+            StreamEvent::Data { id, .. }
+            | StreamEvent::Ended { id }
+            | StreamEvent::Aborted { id, .. }
+            | StreamEvent::Cancelled { id, .. }
+            | StreamEvent::Writable { id }
+            | StreamEvent::Closed { id } => id,
+            _ => return,
+        };
+        let state = shared.borrow().streams.get(&(peer, *id)).and_then(Weak::upgrade);
+        if matches!(event, StreamEvent::Closed { .. }) {
+            shared.borrow_mut().streams.remove(&(peer, *id));
+        }
+        if let Some(state) = state {
+            state.borrow_mut().event(event, bytes.map(Uint8Array::to_vec));
         }
     }
+
+    fn call(&self, peer: PeerId, event: &CallEvent, bytes: Option<&Uint8Array>) {
+        let Some(shared) = self.0.upgrade() else { return };
+        let mut shared = shared.borrow_mut();
+        let body = bytes.map(Uint8Array::to_vec).unwrap_or_default();
+        match event {
+            CallEvent::Request { id, method, .. } => {
+                if shared.requested(peer, *id, *method, body).is_none()
+                    && let Some(driver) = shared.driver.upgrade()
+                {
+                    driver.answer(peer, *id, Err((code::NO_HANDLER, "nobody answers this method")));
+                }
+            }
+            CallEvent::Cancelled { id } => {
+                shared.requests.remove(&(peer, *id));
+            }
+            CallEvent::Response { id, .. } => {
+                if let Some(call) = shared.calls.remove(&(peer, *id)) {
+                    let _ = call.send(Ok(body));
+                }
+            }
+            CallEvent::Failed { id, failure } => {
+                if let Some(call) = shared.calls.remove(&(peer, *id)) {
+                    let _ = call.send(Err(failure.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A peer has opened a stream: somebody takes it, or it is refused.
+fn opened(shared: &Rc<RefCell<Shared>>, peer: PeerId, id: StreamId, name: &str) {
+    let (driver, opened) = (shared.borrow().driver.upgrade(), shared.borrow().opened.clone());
+    let Some(driver) = driver else { return };
+    match opened.filter(|opened| !opened.is_closed()) {
+        Some(opened) => {
+            let stream = stream::Stream::new(driver, shared, (peer, id), name.to_owned());
+            // Refused at the last moment, it is dropped, which gives it up.
+            let _ = opened.unbounded_send(stream);
+        }
+        None => {
+            driver.end_stream(peer, id, End::Abort(code::NO_HANDLER));
+            driver.end_stream(peer, id, End::Cancel(code::NO_HANDLER));
+        }
+    }
+}
+
+fn is_lossy(delivery: Delivery) -> bool {
+    matches!(delivery, Delivery::Latest | Delivery::Lifetime(_))
 }
 
 /// The events of a room, a [`Stream`].

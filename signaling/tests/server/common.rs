@@ -99,6 +99,8 @@ impl Server {
 pub(crate) struct Client {
     pub(crate) socket: WebSocketStream<TcpStream>,
     unread: VecDeque<ServerMessage>,
+    /// What the welcome came with.
+    pub(crate) policy: Option<ServerMessage>,
 }
 
 impl Client {
@@ -152,7 +154,7 @@ impl Client {
         }
         let config = WebSocketConfig::default().read_buffer_size(4096);
         let (socket, _) = within(client_async_with_config(request, tcp, Some(config))).await?;
-        Ok(Self { socket, unread: VecDeque::new() })
+        Ok(Self { socket, unread: VecDeque::new(), policy: None })
     }
 
     pub(crate) async fn send(&mut self, message: ClientMessage) {
@@ -190,7 +192,15 @@ impl Client {
 
     pub(crate) async fn welcome(&mut self) -> Welcome {
         match self.recv().await {
-            ServerMessage::Welcome(welcome) => welcome,
+            ServerMessage::Welcome(welcome) => {
+                self.policy = self.unread.pop_front();
+                assert!(
+                    matches!(self.policy, Some(ServerMessage::RelayPolicy { .. })),
+                    "the frame of a welcome says what is relayed, got {:?}",
+                    self.policy
+                );
+                welcome
+            }
             other => panic!("expected a welcome, got {other:?}"),
         }
     }
@@ -254,6 +264,10 @@ pub(crate) fn deposit(replace: bool, cards: &[(u32, &str)]) -> ClientMessage {
 
 pub(crate) fn signal(to: &Welcome, envelope: &[u8]) -> ClientMessage {
     ClientMessage::Signal { to: to.id, epoch: to.epoch, envelope: envelope.to_vec().try_into().unwrap() }
+}
+
+pub(crate) fn relay(to: &Welcome, packet: &[u8]) -> ClientMessage {
+    ClientMessage::Relay { to: to.id, epoch: to.epoch, packet: packet.to_vec().try_into().unwrap() }
 }
 
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {

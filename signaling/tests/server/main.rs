@@ -4,11 +4,13 @@
 
 mod cards;
 mod common;
+mod drain;
 mod garbage;
 mod origins;
 mod pages;
 mod program;
 mod refusals;
+mod relay;
 mod resume;
 mod rooms;
 mod silence;

@@ -122,6 +122,8 @@ fn settings_that_make_no_sense_are_explained() {
         (vec!["--max-room-size", "257"], "between 1 and 256"),
         (vec!["--max-room-size", "0"], "between 1 and 256"),
         (vec!["--byte-burst", "1000"], "between 131072"),
+        (vec!["--relay-burst", "1000"], "the largest packet needs 18688"),
+        (vec!["--relay-rate", "300000"], "more than --byte-rate with 262144"),
         (vec!["--www", "/no/such/folder"], "not a folder"),
         (vec!["--config", "/no/such/file"], "cannot read"),
         (vec!["--config", typo.to_str().unwrap()], "prot"),
@@ -148,7 +150,19 @@ fn help_explains_every_flag_with_its_variable() {
     assert_eq!(code, Some(0));
     let flags: Vec<_> = text.lines().filter_map(|line| line.trim_start().split_once("--")).collect();
     assert!(flags.len() > 20, "{text}");
-    for name in ["HOST", "PORT", "ALLOW_ORIGIN", "WWW", "MAX_CONNECTIONS", "DRAIN_TIMEOUT", "LOG_FORMAT"] {
+    for name in [
+        "HOST",
+        "PORT",
+        "ALLOW_ORIGIN",
+        "WWW",
+        "MAX_CONNECTIONS",
+        "RELAY_RATE",
+        "RELAY_BURST",
+        "RELAY_ROOM_RATE",
+        "RELAY_ROOM_BURST",
+        "DRAIN_TIMEOUT",
+        "LOG_FORMAT",
+    ] {
         assert!(text.contains(&format!("[env: PEERLOOM_{name}")), "{name}");
     }
 }

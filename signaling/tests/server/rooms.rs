@@ -132,6 +132,7 @@ async fn leaving_is_told_with_its_reason() {
         (1001, LeaveReason::Left),
         (4999, LeaveReason::Lost),
         (3000, LeaveReason::Lost),
+        (close::WILL_RETURN, LeaveReason::Silent),
     ] {
         let (mut closes, welcome) = Client::join(&server, join("r", "closes")).await;
         watcher.joined().await;

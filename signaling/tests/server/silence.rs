@@ -49,7 +49,7 @@ async fn headers_have_a_size_limit() {
 }
 
 #[tokio::test]
-async fn a_member_that_answers_no_ping_is_lost() {
+async fn a_member_that_answers_no_ping_is_silent() {
     let limits = Limits {
         ping_interval: Duration::from_millis(100),
         pong_timeout: Duration::from_millis(400),
@@ -59,7 +59,7 @@ async fn a_member_that_answers_no_ping_is_lost() {
     let (_silent, welcome) = Client::join(&server, join("r", "silent")).await;
     // This one reads, and by reading answers pings.
     let (mut alive, _) = Client::join(&server, join("r", "alive")).await;
-    let left = ServerMessage::Left { id: welcome.id, epoch: welcome.epoch, reason: LeaveReason::Lost };
+    let left = ServerMessage::Left { id: welcome.id, epoch: welcome.epoch, reason: LeaveReason::Silent };
     assert_eq!(alive.recv().await, left);
     alive.assert_quiet().await;
 }

@@ -1,5 +1,6 @@
 // The smallest signaling server there can be, for comparison: it tells a newcomer who is in the room and passes texts
-// on. WebSocket (RFC 6455) as far as that needs: text messages in one frame of less than 64 KiB.
+// on. WebSocket (RFC 6455) as far as that needs: text messages in one frame of less than 64 KiB. Its argument is the
+// address to listen on; it prints the port as the real server does.
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 
@@ -37,30 +38,28 @@ function readFrames(socket, onText) {
   });
 }
 
-/** Starts the relay; gives its port. */
-export function startRelay(host) {
-  const members = new Map();
-  let nextId = 1;
-  const server = createServer();
-  server.on("upgrade", (request, socket) => {
-    const accept = createHash("sha1").update(request.headers["sec-websocket-key"] + KEY_SUFFIX);
-    socket.setNoDelay(true);
-    socket.write(
-      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-        `Sec-WebSocket-Accept: ${accept.digest("base64")}\r\n\r\n`,
-    );
-    const id = nextId++;
-    const member = { room: undefined, send: (message) => socket.write(frame(JSON.stringify(message))) };
-    readFrames(socket, (text) => {
-      const { join, to, ...what } = JSON.parse(text);
-      if (join === undefined) return members.get(to)?.send({ from: id, ...what });
-      const peers = [...members].filter(([, { room }]) => room === join).map(([peer]) => peer);
-      member.room = join;
-      members.set(id, member);
-      member.send({ peers });
-    });
-    socket.on("error", () => {});
-    socket.on("close", () => members.delete(id));
+const [, , host] = process.argv;
+const members = new Map();
+let nextId = 1;
+const server = createServer();
+server.on("upgrade", (request, socket) => {
+  const accept = createHash("sha1").update(request.headers["sec-websocket-key"] + KEY_SUFFIX);
+  socket.setNoDelay(true);
+  socket.write(
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+      `Sec-WebSocket-Accept: ${accept.digest("base64")}\r\n\r\n`,
+  );
+  const id = nextId++;
+  const member = { room: undefined, send: (message) => socket.write(frame(JSON.stringify(message))) };
+  readFrames(socket, (text) => {
+    const { join, to, ...what } = JSON.parse(text);
+    if (join === undefined) return members.get(to)?.send({ from: id, ...what });
+    const peers = [...members].filter(([, { room }]) => room === join).map(([peer]) => peer);
+    member.room = join;
+    members.set(id, member);
+    member.send({ peers });
   });
-  return new Promise((listening) => server.listen(0, host, () => listening(server.address().port)));
-}
+  socket.on("error", () => {});
+  socket.on("close", () => members.delete(id));
+});
+server.listen(0, host, () => console.log(`listening on http://${host}:${server.address().port}`));

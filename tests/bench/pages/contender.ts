@@ -10,13 +10,16 @@ export interface Arrival {
   path: string;
 }
 
+/** Whether messages may go through the server first; for those who can. */
+export type Relay = "first" | "never";
+
 export interface Contender {
   /** Loads whatever can be loaded before the clock starts. */
   prepare(): Promise<void>;
-  /** Enters the room, and greets directly whoever comes after, as early as possible. */
-  stay(room: string): Promise<void>;
+  /** Enters the room, and greets whoever comes after, as early as possible. */
+  stay(room: string, relay: Relay): Promise<void>;
   /** Enters the room and waits for the greeting. */
-  arrive(room: string): Promise<Arrival>;
+  arrive(room: string, relay: Relay): Promise<Arrival>;
 }
 
 declare global {

@@ -56,6 +56,18 @@ export function refuseAnswers(count: number): void {
   );
 }
 
+/** No direct path can be made from now on, as on a network without UDP: cards and offers of others are refused. */
+export function refuseConnections(): void {
+  wrap(
+    "Remote",
+    (original) =>
+      function (description) {
+        if (!description.sdp?.includes("m=application")) return original.call(this, description);
+        return Promise.reject(new DOMException("refused by the test", "OperationError"));
+      },
+  );
+}
+
 /** After this, making an offer takes `ms` longer. */
 export function delayOffers(ms: number): void {
   const prototype = Native.prototype as unknown as {

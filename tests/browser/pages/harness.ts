@@ -41,12 +41,13 @@ const labels = Object.keys(protocol) as Label[];
 
 /** Something the room told, in a form that travels to the test. */
 export interface Happening {
-  event: "peer" | "signaling" | "invalid" | "error" | "closed";
+  event: "peer" | "path" | "undelivered" | "signaling" | "invalid" | "error" | "closed";
   peer?: string | undefined;
   state?: string;
   label?: string;
   code?: string | undefined;
   message?: string | undefined;
+  messages?: number;
 }
 
 export interface Joining {
@@ -55,6 +56,11 @@ export interface Joining {
   url?: string;
   metadata?: peerloom.Json;
   loose?: boolean;
+  relay?: "first" | "fallback" | "never";
+  relayBulk?: boolean;
+  windowBytes?: number;
+  peerTimeoutMs?: number;
+  resume?: boolean;
   signal?: AbortSignal;
   /** Keeps no record of messages: the test listens by itself. */
   unheard?: boolean;
@@ -87,6 +93,10 @@ export async function joinRoom({
   const happened = (happening: Happening, error?: PeerloomError) =>
     void state.happenings.push({ ...happening, code: error?.code, message: error?.message });
   room.on("peer", ({ peer, state }) => happened({ event: "peer", peer: peer.id, state }));
+  room.on("path", ({ peer, path }) => happened({ event: "path", peer: peer.id, state: path }));
+  room.on("undelivered", ({ peer, label, messages }) =>
+    happened({ event: "undelivered", peer: peer.id, label, messages }),
+  );
   room.on("signaling", ({ state }) => happened({ event: "signaling", state }));
   room.on("invalid", ({ from, label, error }) => happened({ event: "invalid", peer: from.id, label }, error));
   room.on("error", ({ error, peer }) => happened({ event: "error", peer: peer?.id }, error));

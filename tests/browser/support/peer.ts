@@ -87,6 +87,11 @@ export class Peer {
     return (await this.happenings("peer")).filter(({ peer }) => peer === id).map(({ state }) => state);
   }
 
+  /** The ways messages to another peer went, in order. */
+  async pathsTo(other: Peer): Promise<(string | undefined)[]> {
+    return (await this.happenings("path")).filter(({ peer }) => peer === other.id).map(({ state }) => state);
+  }
+
   /** Every peer's path, by id. */
   paths(): Promise<Record<string, string>> {
     return this.run((h) => Object.fromEntries([...h.state.room.peers].map(([id, { path }]) => [id, path])));
@@ -106,6 +111,15 @@ export class Peer {
 
   goto(url: string): Promise<unknown> {
     return this.#driver.goto(url);
+  }
+
+  /** Loads the page anew, as its reader would. */
+  async reload(): Promise<void> {
+    await this.#driver.evaluate("void setTimeout(() => location.reload(), 0)");
+    // The old page's harness has joined a room; the new one's has not.
+    await expect
+      .poll(() => this.#driver.evaluate("globalThis.harness?.state.happenings.length").catch(() => -1))
+      .toBe(0);
   }
 }
 

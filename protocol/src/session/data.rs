@@ -1,0 +1,383 @@
+//! Frames and packets of a session, in and out.
+
+use std::ops::Range;
+
+use super::packet::{self, MAX_PLAIN_BYTES, RECORD_BYTES};
+use super::{Buffer, Direct, Output, RelayMode, Session};
+use crate::action::ConnectionId;
+use crate::channel::{Body, Delivered, Frame, FrameError, Payload, Via, frame, parse};
+use crate::control::{self, Control};
+use crate::hello::Delivery;
+use crate::{limits, timing};
+
+/// Where frames of the direct path go.
+pub trait Transport {
+    /// Bytes handed to a channel of a connection and not yet sent; None when it is not open.
+    fn buffered(&self, connection: ConnectionId, channel: u16) -> Option<usize>;
+    /// Hands a frame over; false when it is refused, and the connection is as good as lost.
+    fn send(&mut self, connection: ConnectionId, channel: u16, frame: &[u8]) -> bool;
+    /// Whether the connection was closed from outside, which no event tells.
+    fn is_closed(&self, connection: ConnectionId) -> bool;
+    /// Bytes handed to the WebSocket and not yet sent.
+    fn socket_buffered(&self) -> usize;
+    /// Hands a message to the open WebSocket.
+    fn send_socket(&mut self, message: &[u8]);
+}
+
+/// Number of a channel's data channel: 0 is the control channel's.
+fn wire_id(index: usize) -> u16 {
+    index as u16 + 1
+}
+
+impl<P: Payload, B: Buffer> Session<P, B> {
+    /// Hands over what the direct path takes. False when the connection refused.
+    pub(crate) fn flush_direct(
+        &mut self,
+        now: u64,
+        transport: &mut impl Transport,
+        frame: &mut Vec<u8>,
+    ) -> bool {
+        let route = self.route(now);
+        let Some(direct) = &mut self.direct else { return true };
+        let connection = direct.connection;
+        if transport.is_closed(connection) {
+            return false;
+        }
+        if transport.buffered(connection, control::CHANNEL_ID).is_some() {
+            for control in std::mem::take(&mut direct.path.controls) {
+                if !transport.send(connection, control::CHANNEL_ID, &control.encode()) {
+                    return false;
+                }
+            }
+        }
+        if route != Some(Via::Direct) {
+            return true;
+        }
+        for index in 0..self.channels.len() {
+            let channel = wire_id(index);
+            while self.has_frame(index, Via::Direct) {
+                let Some(buffered) = transport.buffered(connection, channel) else { break };
+                // More outstanding stalls SCTP on a fresh connection (measured).
+                if buffered > limits::MAX_OUTSTANDING_BYTES - limits::MAX_FRAME_BYTES {
+                    break;
+                }
+                if !self.write_frame(now, index, Via::Direct, limits::MAX_FRAME_BYTES, frame) {
+                    break;
+                }
+                if !transport.send(connection, channel, frame) {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// The next sealed packet for the relay path, if there is anything to say there and not more than `budget` bytes
+    /// of packet are needed for it.
+    pub(crate) fn next_packet(&mut self, now: u64, budget: usize, frame: &mut Vec<u8>) -> Option<Vec<u8>> {
+        let route = self.route(now);
+        let begin = self.begin();
+        let relay = self.relay.as_mut()?;
+        if relay.hold_until > now || self.options.relay == RelayMode::Never {
+            return None;
+        }
+        let mut plain = packet::start(now);
+        let most = MAX_PLAIN_BYTES.min(budget);
+        let speaks = !relay.path.controls.is_empty();
+        let has_data = route == Some(Via::Relay) && self.has_frames(Via::Relay);
+        if !speaks && !has_data {
+            return None;
+        }
+        let relay = self.relay.as_mut()?;
+        let first = (!relay.confirmed).then_some(begin);
+        for control in first.into_iter().chain(std::mem::take(&mut relay.path.controls)) {
+            packet::push(&mut plain, control::CHANNEL_ID, &control.encode());
+        }
+        let before = plain.len();
+        if has_data {
+            for index in 0..self.channels.len() {
+                while self.has_frame(index, Via::Relay) {
+                    let room = most.saturating_sub(plain.len() + RECORD_BYTES).min(limits::MAX_FRAME_BYTES);
+                    if !self.write_frame(now, index, Via::Relay, room, frame) {
+                        break;
+                    }
+                    packet::push(&mut plain, wire_id(index), frame);
+                }
+            }
+        }
+        let relay = self.relay.as_mut()?;
+        if !speaks && plain.len() == before {
+            return None;
+        }
+        Some(relay.seal.seal(&plain))
+    }
+
+    /// Whether messages in fragments may take this path. Those of calls always: nothing behind them should wait.
+    fn takes_bulk(&self, index: usize, via: Via) -> bool {
+        let is_last = index + 1 == self.channels.len();
+        via == Via::Direct || is_last || self.options.relay_bulk || !self.direct_hoped
+    }
+
+    pub(super) fn has_frames(&self, via: Via) -> bool {
+        (0..self.channels.len()).any(|index| self.has_frame(index, via))
+    }
+
+    fn has_frame(&self, index: usize, via: Via) -> bool {
+        let channel = &self.channels[index];
+        let crowded =
+            via == Via::Relay && channel.outbox.unacknowledged() >= limits::MAX_RELAY_IN_FLIGHT_BYTES;
+        channel.inbox.is_ack_due() || channel.outbox.has_unsent(self.takes_bulk(index, via)) && !crowded
+    }
+
+    /// Writes a frame of at most `room` bytes: an acknowledgement if one is due, and messages if there are any.
+    fn write_frame(&mut self, now: u64, index: usize, via: Via, room: usize, frame: &mut Vec<u8>) -> bool {
+        let bulk = self.takes_bulk(index, via);
+        let may_ask = self.urgent || now >= self.last_ask + timing::ASK_MS;
+        let crowded = via == Via::Relay
+            && self.channels[index].outbox.unacknowledged() >= limits::MAX_RELAY_IN_FLIGHT_BYTES;
+        let channel = &mut self.channels[index];
+        frame.clear();
+        if channel.inbox.is_ack_due() && room >= frame::MAX_HEADER_BYTES {
+            frame::write_ack(frame, channel.inbox.take_ack());
+        }
+        if crowded {
+            return !frame.is_empty();
+        }
+        let written = channel.outbox.write(now, via, bulk, room.saturating_sub(frame.len()), frame);
+        let waits = !channel.outbox.has_unsent(bulk)
+            || via == Via::Relay && channel.outbox.unacknowledged() >= limits::MAX_RELAY_IN_FLIGHT_BYTES;
+        if via == Via::Relay && written.is_some() {
+            self.relayed_at = now;
+        }
+        if let Some(at) = written
+            && waits
+            && !matches!(self.deliveries[index], Delivery::Lifetime(_))
+        {
+            let latest = self.deliveries[index] == Delivery::Latest;
+            if may_ask {
+                frame::ask(frame, at);
+                self.last_ask = now;
+                self.urgent = false;
+                self.ask_later = None;
+                // A frame that may be lost is no test of the path.
+                if !latest {
+                    self.asked(now, via);
+                }
+            } else {
+                self.ask_later.get_or_insert(self.last_ask + timing::ASK_MS);
+            }
+            if latest {
+                let pause = timing::LATEST_RETRY_MS.0.max(2 * self.rtt_ms().unwrap_or(0));
+                self.latest_retry.get_or_insert((now + pause, pause));
+            }
+        }
+        !frame.is_empty()
+    }
+
+    fn asked(&mut self, now: u64, via: Via) {
+        let path = match via {
+            Via::Direct => self.direct.as_mut().map(|direct| &mut direct.path),
+            Via::Relay => self.relay.as_mut().map(|relay| &mut relay.path),
+        };
+        if let Some(path) = path {
+            path.life.asked(now);
+        }
+    }
+
+    fn heard(&mut self, now: u64) {
+        self.heard_at = self.heard_at.max(now);
+    }
+
+    /// A message came in on a data channel of the direct path.
+    pub(crate) fn direct_frame(&mut self, now: u64, channel: u16, data: &B) {
+        let Some(direct) = &mut self.direct else { return };
+        direct.path.life.heard(now);
+        self.received_bytes += data.len() as u64;
+        if channel == control::CHANNEL_ID {
+            self.heard(now);
+            self.control_frame(now, Via::Direct, data);
+        } else if direct.path.begun {
+            self.heard(now);
+            self.frame(now, Via::Direct, channel, data);
+        } else {
+            let kept: usize = direct.early.iter().map(|(_, data)| data.len() + 64).sum();
+            if kept + data.len() <= limits::MAX_EARLY_BYTES {
+                direct.early.push((channel, data.clone()));
+            } else {
+                self.outputs.push_back(Output::DirectDead);
+            }
+        }
+    }
+
+    /// A packet came in through the server. One that is forged, repeated or malformed is dropped.
+    pub(crate) fn packet(&mut self, now: u64, sealed: &[u8]) {
+        let Some(relay) = &mut self.relay else { return };
+        let Ok(plain) = relay.seal.open(sealed) else { return };
+        let Some((sent, records)) = packet::read(&plain) else { return };
+        relay.path.life.heard(now);
+        let delay = now as i64 - sent as i64;
+        let base = self.base_delay.map_or(delay, |base| base.min(delay));
+        self.base_delay = Some(base);
+        // How much longer this packet took than the fastest: TCP keeps what has long lost its worth.
+        let late_ms = delay - base;
+        self.received_bytes += plain.len() as u64;
+        self.heard(now);
+        for (channel, range) in records {
+            let bytes = &plain[range];
+            if channel == control::CHANNEL_ID {
+                self.control(now, Via::Relay, bytes);
+                continue;
+            }
+            let stale = match self.deliveries.get(usize::from(channel) - 1) {
+                Some(Delivery::Lifetime(ms)) => late_ms > i64::from(*ms),
+                _ => false,
+            };
+            if !stale && self.relay.as_ref().is_some_and(|relay| relay.path.begun) {
+                self.frame(now, Via::Relay, channel, &B::from_bytes(bytes));
+            }
+        }
+    }
+
+    fn control_frame(&mut self, now: u64, via: Via, data: &B) {
+        let mut bytes = std::mem::take(&mut self.head);
+        data.read_head(limits::MAX_CONTROL_BYTES + 1, &mut bytes);
+        self.control(now, via, &bytes);
+        self.head = bytes;
+    }
+
+    fn control(&mut self, now: u64, via: Via, bytes: &[u8]) {
+        let Ok(records) = Control::decode(bytes) else { return };
+        for control in records.map_while(Result::ok) {
+            let begun = match via {
+                Via::Direct => self.direct.as_ref().is_some_and(|direct| direct.path.begun),
+                Via::Relay => self.relay.as_ref().is_some_and(|relay| relay.path.begun),
+            };
+            match control {
+                Control::Begin { mine, yours } => self.begin_received(now, via, mine, yours),
+                // Of another session, perhaps.
+                _ if !begun => {}
+                Control::Ping { nonce } => {
+                    self.say(via, Control::Pong { nonce });
+                    self.channels.iter_mut().for_each(|channel| channel.inbox.ack_news());
+                }
+                Control::Pong { nonce } => {
+                    let path = match via {
+                        Via::Direct => self.direct.as_mut().map(|direct| &mut direct.path),
+                        Via::Relay => self.relay.as_mut().map(|relay| &mut relay.path),
+                    };
+                    if let Some(path) = path {
+                        path.life.pong(now, nonce);
+                    }
+                    self.confirmed(via);
+                }
+                Control::Bye => self.outputs.push_back(Output::Bye),
+            }
+        }
+    }
+
+    fn say(&mut self, via: Via, control: Control) {
+        let path = match via {
+            Via::Direct => self.direct.as_mut().map(|direct| &mut direct.path),
+            Via::Relay => self.relay.as_mut().map(|relay| &mut relay.path),
+        };
+        // A peer that only asks is not answered without end.
+        if let Some(path) = path.filter(|path| path.controls.len() < 16) {
+            path.controls.push(control);
+        }
+    }
+
+    /// The peer has shown that our `Begin` arrived on this path: it answered a ping, which it does only then. An
+    /// acknowledgement shows nothing, as it can be of what came over the other path.
+    fn confirmed(&mut self, via: Via) {
+        if let (Via::Relay, Some(relay)) = (via, &mut self.relay) {
+            relay.confirmed = true;
+        }
+    }
+
+    /// The peer says which session it means on this path.
+    fn begin_received(&mut self, now: u64, via: Via, mine: u32, yours: u32) {
+        if yours != 0 && yours != self.mine {
+            // It means an older session of ours, and ends it when it hears of this one.
+            return self.say(via, self.begin());
+        }
+        match self.theirs {
+            Some(known) if known != mine => {
+                // It has begun anew. If it knew our number it would have begun for our sake: then it is no news.
+                if yours == 0 {
+                    self.outputs.push_back(Output::Restarted { theirs: mine });
+                }
+                return;
+            }
+            _ => self.theirs = Some(mine),
+        }
+        match via {
+            Via::Relay => {
+                if let Some(relay) = &mut self.relay {
+                    relay.path.begun = true;
+                }
+            }
+            Via::Direct => {
+                let Some(direct) = &mut self.direct else { return };
+                direct.path.begun = true;
+                for (channel, data) in std::mem::take(&mut direct.early) {
+                    self.frame(now, via, channel, &data);
+                }
+            }
+        }
+    }
+
+    fn frame(&mut self, now: u64, via: Via, channel: u16, data: &B) {
+        let index = usize::from(channel) - 1;
+        if index >= self.channels.len() {
+            return;
+        }
+        if let Err(error) = self.read_frame(now, index, data) {
+            self.outputs.push_back(Output::Violation { channel: index, via, error });
+        }
+    }
+
+    fn parse_frame(&mut self, data: &B) -> Result<Frame, FrameError> {
+        let len = data.len();
+        // Only the header is copied: its first bytes, and more of a batch with many lengths.
+        let mut head_len = len.min(frame::MAX_HEADER_BYTES);
+        loop {
+            data.read_head(head_len, &mut self.head);
+            match parse(&self.head, len) {
+                Err(FrameError::NeedMore(more)) if more > head_len => head_len = more.min(len),
+                parsed => return parsed,
+            }
+        }
+    }
+
+    fn read_frame(&mut self, now: u64, index: usize, data: &B) -> Result<(), FrameError> {
+        let Frame { ack, asks, body } = self.parse_frame(data)?;
+        if let Some(ack) = ack {
+            self.acknowledge(now, index, ack)?;
+        }
+        let Some(body) = body else { return Ok(()) };
+        let Delivered { ranges, wholes } = self.accept(index, body, asks, data)?;
+        if !ranges.is_empty() {
+            self.outputs.push_back(Output::Deliver { channel: index, buffer: data.clone(), ranges });
+        }
+        for whole in wholes {
+            let range = 0..whole.len;
+            let buffer = match &whole.chunks[..] {
+                [one] => one.clone(),
+                chunks => B::concat(chunks, whole.len),
+            };
+            let ranges = vec![range];
+            self.outputs.push_back(Output::Deliver { channel: index, buffer, ranges });
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, index: usize, body: Body, asks: bool, data: &B) -> Result<Delivered<B>, FrameError> {
+        let view = |range: Range<usize>| data.view(range);
+        self.channels[index].inbox.accept(body, asks, view)
+    }
+
+    /// The direct path as the driver's connection, if that is this one.
+    pub(crate) fn is_direct(&self, connection: ConnectionId) -> bool {
+        self.direct.as_ref().is_some_and(|Direct { connection: ours, .. }| *ours == connection)
+    }
+}

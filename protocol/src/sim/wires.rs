@@ -1,0 +1,142 @@
+//! A model of data channels: frames in flight, as SCTP carries them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::app::Bytes;
+use super::{ConnectionKey, Happening, World};
+use crate::action::ConnectionId;
+use crate::limits;
+use crate::session::Transport;
+
+/// Frames on their way to one end of a connection, on one channel.
+#[derive(Debug, Default)]
+struct InFlight {
+    frames: VecDeque<(u64, Bytes)>,
+    /// When the last one arrives: on ordered channels none overtakes another.
+    until: u64,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Wires {
+    in_flight: BTreeMap<(ConnectionKey, u16), InFlight>,
+    silent: Vec<(usize, usize)>,
+    /// Arrivals that wait for a silent path to speak, with the peer that sent them.
+    waiting: Vec<(usize, (ConnectionKey, u16, u64))>,
+    serial: u64,
+}
+
+impl Wires {
+    fn is_silent(&self, a: usize, b: usize) -> bool {
+        self.silent.contains(&(a.min(b), a.max(b)))
+    }
+
+    pub(super) fn set_silent(&mut self, a: usize, b: usize, silent: bool) -> Vec<(ConnectionKey, u16, u64)> {
+        let pair = (a.min(b), a.max(b));
+        self.silent.retain(|known| *known != pair);
+        if silent {
+            self.silent.push(pair);
+            return Vec::new();
+        }
+        let between = |(from, ((to, _), ..)): &(usize, (ConnectionKey, u16, u64))| {
+            (*from).min(*to) == pair.0 && (*from).max(*to) == pair.1
+        };
+        let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting).into_iter().partition(between);
+        self.waiting = later;
+        now.into_iter().map(|(_, arrival)| arrival).collect()
+    }
+
+    /// The frame that arrives, unless its connection is gone, and whether the buffer behind it has drained so far that
+    /// a browser tells.
+    pub(super) fn arrive(&mut self, key: ConnectionKey, channel: u16, serial: u64) -> Option<(Bytes, bool)> {
+        let wire = self.in_flight.get_mut(&(key, channel))?;
+        let at = wire.frames.iter().position(|(number, _)| *number == serial)?;
+        let (_, data) = wire.frames.remove(at)?;
+        let before = wire.bytes;
+        wire.bytes -= data.0.len();
+        Some((data, before > limits::LOW_WATER_BYTES && wire.bytes <= limits::LOW_WATER_BYTES))
+    }
+
+    fn close(&mut self, key: ConnectionKey) {
+        self.in_flight.retain(|(known, _), _| *known != key);
+    }
+}
+
+/// One peer's end of everything, for the length of a flush.
+pub(super) struct Wire<'a> {
+    world: &'a mut World,
+    peer: usize,
+    sent: Vec<Vec<u8>>,
+}
+
+impl<'a> Wire<'a> {
+    pub(super) fn new(world: &'a mut World, peer: usize) -> Self {
+        Self { world, peer, sent: Vec::new() }
+    }
+
+    pub(super) fn flush(&mut self) {
+        // The node is lent out for the call, as the driver's is.
+        let now = self.world.clock(self.peer);
+        let Some(mut node) = self.world.peers[self.peer].node.take() else { return };
+        node.flush(now, self);
+        self.world.peers[self.peer].node = Some(node);
+        for message in std::mem::take(&mut self.sent) {
+            self.world.send_socket(self.peer, message);
+        }
+    }
+}
+
+impl Transport for Wire<'_> {
+    fn buffered(&self, connection: ConnectionId, channel: u16) -> Option<usize> {
+        let other = self.world.browser.other_end((self.peer, connection))?;
+        Some(self.world.wires.in_flight.get(&(other, channel)).map_or(0, |wire| wire.bytes))
+    }
+
+    fn send(&mut self, connection: ConnectionId, channel: u16, frame: &[u8]) -> bool {
+        let world = &mut *self.world;
+        let Some(other) = world.browser.other_end((self.peer, connection)) else { return false };
+        let delivery = world.peers[self.peer].app.delivery_of(channel);
+        let silent = world.wires.is_silent(self.peer, other.0);
+        let lost = world.chance(world.faults.frame_loss_percent) || silent;
+        if lost && delivery.is_lossy() {
+            return true;
+        }
+        let (least, most) = world.faults.delay_ms;
+        let resend = if lost && !silent { 200 + world.random.below(400) } else { 0 };
+        let mut arrival = world.now + least + world.random.below(most - least + 1) + resend;
+        world.wires.serial += 1;
+        let serial = world.wires.serial;
+        let wire = world.wires.in_flight.entry((other, channel)).or_default();
+        if delivery.is_in_order() {
+            arrival = arrival.max(wire.until);
+            wire.until = arrival;
+        }
+        wire.frames.push_back((serial, Bytes::from(frame)));
+        wire.bytes += frame.len();
+        if silent {
+            world.wires.waiting.push((self.peer, (other, channel, serial)));
+        } else {
+            world.after(arrival - world.now, Happening::Frame(other, channel, serial));
+        }
+        true
+    }
+
+    fn is_closed(&self, _: ConnectionId) -> bool {
+        false // The model's applications do not close connections themselves.
+    }
+
+    fn socket_buffered(&self) -> usize {
+        0
+    }
+
+    fn send_socket(&mut self, message: &[u8]) {
+        self.sent.push(message.to_vec());
+    }
+}
+
+impl World {
+    /// A connection is closed at this end: what is on its way to it is lost.
+    pub(super) fn close_wires(&mut self, key: ConnectionKey) {
+        self.wires.close(key);
+    }
+}

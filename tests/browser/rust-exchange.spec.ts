@@ -1,0 +1,79 @@
+// Streams and calls between a page written in Rust and one written in TypeScript.
+import { cpSync, existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Room, RpcDefinition } from "peerloom";
+import { expect, test } from "./support/fixtures.ts";
+import { createSite, removeSite, repository } from "./support/site.ts";
+
+const rustPage = process.env.PEERLOOM_RUST_PAGE ?? join(repository, "target/rust-page");
+const isBuilt = existsSync(join(rustPage, "rust_page_bg.wasm"));
+
+test.skip(!isBuilt && !process.env.CI, "the Rust page is not built: run it with `npm run test:browser`");
+
+type Rolling = Room<{ roll: RpcDefinition<number, number> }>;
+
+for (const browser of ["chromium", "firefox"] as const) {
+  test(`Rust in Chromium, TypeScript in ${browser}: calls both ways, and bytes there and back`, async ({
+    browser: chromium,
+    open,
+    room,
+    seed,
+    startServer,
+  }) => {
+    const www = await createSite();
+    cpSync(rustPage, join(www, "rust"), { recursive: true });
+    const server = await startServer({ www });
+    const name = room.replaceAll(" ", "-");
+    const context = await chromium.newContext();
+    const rust = await context.newPage();
+    const problems: string[] = [];
+    rust.on("pageerror", (error) => problems.push(error.message));
+
+    const peer = await open(browser, { server });
+    const id = await peer.run(async ({ peerloom, kept }, room) => {
+      const protocol = { chat: peerloom.channel<{ text: string }>(), roll: peerloom.rpc<number, number>() };
+      const joined = await peerloom.join(location.origin, { room, protocol });
+      joined.roll.handle((sides) => sides - 2);
+      kept.joined = joined;
+      return joined.self.id;
+    }, name);
+    await rust.goto(`${server.url}/rust/?room=${name}`);
+    await expect(rust.locator("#events li", { hasText: `${id} rolled 4` })).toBeVisible();
+
+    const roll = (sides: number) =>
+      peer.run(async ({ kept }, sides) => {
+        const { roll, peers } = kept.joined as Rolling;
+        const [rust] = peers.values();
+        if (rust === undefined) throw new Error("no peer");
+        try {
+          return await roll.call(rust, sides);
+        } catch (error) {
+          const { code, remoteCode, message } = error as Record<string, unknown>;
+          return { code, remoteCode, message };
+        }
+      }, sides);
+    expect(await roll(20)).toBe(20);
+    expect(await roll(0)).toEqual({
+      code: "call-failed",
+      remoteCode: "no-such-die",
+      message: "a die has sides",
+    });
+    expect(await roll(1.5)).toMatchObject({ code: "invalid-message" });
+
+    const same = await peer.run(async (h, seed) => {
+      const [rust] = (h.kept.joined as Rolling).peers.values();
+      const bytes = h.randomBytes(seed, 3_000_000);
+      const stream = await rust?.openStream("echo");
+      if (stream === undefined) throw new Error("no peer");
+      const back = new Response(stream.readable).arrayBuffer();
+      const writer = stream.writable.getWriter();
+      for (let at = 0; at < bytes.length; at += 100_000) await writer.write(bytes.subarray(at, at + 100_000));
+      await writer.close();
+      return (await h.digest(new Uint8Array(await back))) === (await h.digest(bytes));
+    }, seed);
+    expect(same).toBe(true);
+    await context.close();
+    expect(problems).toEqual([]);
+    removeSite(www);
+  });
+}

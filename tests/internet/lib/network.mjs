@@ -1,0 +1,216 @@
+// Hosts on one machine: network namespaces joined by `test-link`, which does to their packets what networks do.
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { serverBinary } from "../../../scripts/lib/paths.mjs";
+import { cargo } from "../../../scripts/lib/products.mjs";
+import { attempt, Failure, run } from "../../../scripts/lib/run.mjs";
+
+const HOST_PROGRAM = fileURLToPath(new URL("./host.mjs", import.meta.url));
+const LINK_PROGRAM = join(dirname(serverBinary), "test-link");
+const PREFIX = "pln";
+const SUBNET = "10.77.0";
+/** Temporary folders of a run, with its process. */
+const FOLDER = /^peerloom-net-(\d+)-/;
+/** Addresses that hosts move to. */
+const FIRST_SPARE = 101;
+
+/** Builds the link. */
+export const buildLink = () => cargo("build", "--release", "--package", "test-link");
+
+/** Why there can be no such network here, in one line; undefined when there can. */
+export async function lackOfNetwork() {
+  if (process.platform !== "linux") return "network namespaces need Linux";
+  if (process.getuid() !== 0) return "network namespaces and TUN devices need root";
+  if (!existsSync("/dev/net/tun")) return "there is no /dev/net/tun";
+  const { status } = await attempt("ip", ["netns", "list"], { show: "never" });
+  return status === 0 ? undefined : "the program `ip` (iproute2) is missing";
+}
+
+/** Ends whatever runs inside, stopped or not, and deletes the namespace. */
+function remove(namespace) {
+  const { stdout } = spawnSync("ip", ["netns", "pids", namespace], { encoding: "utf8" });
+  for (const pid of stdout?.split("\n").filter(Boolean) ?? []) {
+    try {
+      process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // It ended by itself.
+    }
+  }
+  spawnSync("ip", ["netns", "delete", namespace], { stdio: "ignore" });
+}
+
+/** Deletes what a run left that was killed. */
+function sweep() {
+  const { stdout } = spawnSync("ip", ["netns", "list"], { encoding: "utf8" });
+  for (const [, name, pid] of stdout.matchAll(new RegExp(`^(${PREFIX}-(\\d+)-\\S+)`, "gm"))) {
+    if (!existsSync(`/proc/${pid}`)) remove(name);
+  }
+  for (const name of readdirSync(tmpdir())) {
+    const pid = FOLDER.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) {
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    }
+  }
+}
+
+/** Makes an empty folder. If this process cannot delete it, a later one does. */
+export const temporaryFolder = (what) => mkdtempSync(join(tmpdir(), `peerloom-net-${process.pid}-${what}-`));
+
+/** A host: runs things inside its namespace. */
+class Host {
+  #process;
+  #waiting = new Map();
+  #nextId = 1;
+
+  constructor(child, { name, namespace, device, address, onEvent }) {
+    this.#process = child;
+    this.name = name;
+    this.namespace = namespace;
+    this.device = device;
+    this.address = address;
+    child.on("message", ({ id, value, error, event }) => {
+      if (event !== undefined) return onEvent?.(name, event);
+      const waiting = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      if (error === undefined) waiting?.done(value);
+      else waiting?.failed(new Error(error));
+    });
+    child.on("exit", () => {
+      for (const { failed } of this.#waiting.values()) failed(new Error(`the host ${name} has ended`));
+    });
+  }
+
+  /** Asks for one of the works in `host.mjs`. */
+  do(name, options) {
+    return new Promise((done, failed) => {
+      const id = this.#nextId++;
+      this.#waiting.set(id, { done, failed });
+      this.#process.send({ id, name, options }, (error) => error && failed(error));
+    });
+  }
+
+  async end() {
+    if (this.#process.exitCode !== null || !this.#process.connected) return;
+    const ended = once(this.#process, "exit");
+    this.#process.disconnect();
+    await ended;
+  }
+}
+
+/** The process that carries the packets. */
+class Link {
+  #process;
+  #lines;
+
+  constructor(program, args) {
+    this.#process = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+    // Writing to a link that has ended is told by the answer that does not come.
+    this.#process.stdin.on("error", () => {});
+    this.#lines = createInterface(this.#process.stdout)[Symbol.asyncIterator]();
+  }
+
+  /** Waits until the devices are made; gives the seed of everything that happens by chance. */
+  async ready() {
+    const { value } = await this.#lines.next();
+    const seed = /^ready seed=(\d+)$/.exec(value ?? "")?.[1];
+    if (seed === undefined) throw new Failure("the link between the hosts could not be made");
+    return Number(seed);
+  }
+
+  /** Gives a command (see `link/src/main.rs`) and what was answered to it. */
+  async tell(command) {
+    // Answers come in the order of the commands, and so do the reads of them.
+    const answer = this.#lines.next();
+    this.#process.stdin.write(`${command}\n`);
+    const { value = "the link has ended" } = await answer;
+    if (!value.startsWith("ok ")) throw new Error(`the link does not do "${command}": ${value}`);
+    return value.slice(`ok ${command} `.length);
+  }
+
+  kill() {
+    this.#process.kill("SIGKILL");
+  }
+}
+
+/**
+ * Makes hosts of these names. `delayMs` is what every packet takes; `seed` repeats what happened by chance; `log` is a
+ * file to note every packet in; `urgent` runs the hosts ahead of everything else on the machine, with real-time
+ * priority; `onEvent(host, event)` is told what happens in pages and processes.
+ *
+ * Gives `hosts` by name, `link`, `seed`, `moveHost` and `close`, which ends everything; that also happens when this
+ * process exits.
+ */
+export async function createNetwork(names, { delayMs = 0, seed, log, urgent = false, onEvent } = {}) {
+  if (!existsSync(LINK_PROGRAM)) throw new Failure(`${LINK_PROGRAM} is not built`);
+  sweep();
+  const namespaceOf = (name) => `${PREFIX}-${process.pid}-${name}`;
+  const deviceOf = (index) => `${PREFIX}${process.pid}.${index}`;
+  const addressOf = (index) => `${SUBNET}.${index + 1}`;
+  const ends = names.map((name, index) => `${name}=${deviceOf(index)}@${addressOf(index)}`);
+  const seeding = seed === undefined ? [] : ["--seed", String(seed)];
+  const logging = log === undefined ? [] : ["--log", log];
+  // The delay must be right whatever else the machine does.
+  const ahead = (await attempt("chrt", ["--rr", "2", "true"], { show: "never" })).status === 0;
+  const linkCommand = [LINK_PROGRAM, "--delay-ms", String(delayMs), ...seeding, ...logging, ...ends];
+  const [program, ...args] = ahead ? ["chrt", "--rr", "2", ...linkCommand] : linkCommand;
+  const link = new Link(program, args);
+  const profiles = temporaryFolder("profiles");
+  const hosts = {};
+
+  const clean = () => {
+    link.kill();
+    for (const name of names) remove(namespaceOf(name));
+    rmSync(profiles, { recursive: true, force: true, maxRetries: 3 });
+  };
+  process.on("exit", clean);
+  const close = async () => {
+    await Promise.all(Object.values(hosts).map((host) => host.end()));
+    clean();
+    process.off("exit", clean);
+  };
+
+  let nextSpare = FIRST_SPARE;
+  /** Gives a host another address, as when a laptop changes its network. Connections from the old one are dead. */
+  const moveHost = async (name) => {
+    const host = hosts[name];
+    const address = `${SUBNET}.${nextSpare++}`;
+    const inside = ["-n", host.namespace];
+    await link.tell(`address ${name} ${address}`);
+    await run("ip", [...inside, "address", "delete", `${host.address}/24`, "dev", host.device]);
+    await run("ip", [...inside, "address", "add", `${address}/24`, "dev", host.device]);
+    await run("ip", [...inside, "route", "replace", "default", "dev", host.device]);
+    host.address = address;
+    return address;
+  };
+
+  const createHost = async (name, index) => {
+    const [namespace, device, address] = [namespaceOf(name), deviceOf(index), addressOf(index)];
+    const inside = ["-n", namespace];
+    await run("ip", ["netns", "add", namespace]);
+    await run("ip", ["link", "set", device, "netns", namespace]);
+    await run("ip", [...inside, "link", "set", "lo", "up"]);
+    await run("ip", [...inside, "address", "add", `${address}/24`, "dev", device]);
+    await run("ip", [...inside, "link", "set", device, "txqueuelen", "2000", "up"]);
+    // Browsers look for addresses only where a route leads out.
+    await run("ip", [...inside, "route", "add", "default", "dev", device]);
+    const priority = urgent && ahead ? ["chrt", "--rr", "1"] : [];
+    const command = ["netns", "exec", namespace, ...priority, process.execPath, HOST_PROGRAM, profiles];
+    const child = spawn("ip", command, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    await once(child, "message");
+    hosts[name] = new Host(child, { name, namespace, device, address, onEvent });
+  };
+
+  try {
+    const drawn = await link.ready();
+    await Promise.all(names.map(createHost));
+    return { hosts, link, seed: drawn, moveHost, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,53 @@
+// Running scenarios: one, or all that are ready.
+import { findBrowsers } from "../../../scripts/lib/browsers.mjs";
+import { say } from "../../../scripts/lib/steps.mjs";
+import { ready, scenarios } from "../scenarios/index.mjs";
+import { within } from "./wait.mjs";
+import { World } from "./world.mjs";
+
+/** How a scenario with these browsers is called. */
+export const titleOf = ({ name, pages = 2 }, kinds) => (pages === 0 ? name : `${name} (${kinds.join(", ")})`);
+
+/** Why a scenario cannot run with these browsers, one line each. */
+export async function lackOfBrowsers({ pages = 2 }, kinds) {
+  return pages === 0 ? [] : findBrowsers(...new Set(kinds));
+}
+
+/**
+ * Runs one scenario in a network of its own. Gives `{ failures, measures, timeline, seed }`: lines for people; without
+ * failures it has passed.
+ */
+export async function runScenario(scenario, kinds, { seed, serverLog } = {}) {
+  const { hosts = ["a", "b"], pages = 2, limitMs = 120_000, run } = scenario;
+  const world = await World.create({ hosts, kinds, seed, serverLog, withServer: pages > 0 });
+  try {
+    await within(limitMs, run(world), "the scenario");
+  } catch (error) {
+    world.check(false, String(error?.stack ?? error));
+  } finally {
+    await world.close();
+  }
+  const { failures, measures, timeline } = world;
+  return { failures, measures, timeline: timeline.lines(), seed: world.seed };
+}
+
+/** Runs what is ready, as a suite of `npm test`. The timeline is printed only where something failed. */
+export async function runReady() {
+  const counts = { passed: 0, failed: 0, skipped: [] };
+  for (const { name, kinds } of ready) {
+    const scenario = scenarios.find((one) => one.name === name);
+    const title = titleOf(scenario, kinds);
+    const [missing] = await lackOfBrowsers(scenario, kinds);
+    if (missing) {
+      counts.skipped.push(`${title}: ${missing}`);
+      continue;
+    }
+    const { failures, measures, timeline, seed } = await runScenario(scenario, kinds);
+    const passed = failures.length === 0;
+    counts[passed ? "passed" : "failed"] += 1;
+    say(`${passed ? "passed" : "FAILED"}: ${title}, seed ${seed}`);
+    if (!passed) console.log(["", ...timeline, "", ...measures, "", ...failures, ""].join("\n"));
+    else for (const line of measures.filter((line) => !line.includes("sent"))) console.log(`    ${line}`);
+  }
+  return counts;
+}

@@ -1,0 +1,230 @@
+// What a scenario works with: hosts, a link between them, a server, browsers and pages, and an account of it all.
+import { createNetwork } from "./network.mjs";
+import { Browser, Page } from "./page.mjs";
+import { Server } from "./server.mjs";
+import { createSite } from "./site.mjs";
+import { Timeline } from "./timeline.mjs";
+import { sleep, until } from "./wait.mjs";
+
+/** Machines are shared: a time may be so many times what is promised before a scenario fails. */
+const HEADROOM = 3;
+/** What one may wait for the last messages. */
+const SETTLE_MS = 20_000;
+const RELIABLE = ["log", "any"];
+
+export class World {
+  timeline = new Timeline();
+  /** One line for each figure. */
+  measures = [];
+  /** One line for each thing that is not as it must be. */
+  failures = [];
+  pages = [];
+  room = "scenario";
+  #names = new Map();
+  #pageOf = new Map();
+  #network;
+  #site;
+
+  constructor(kinds) {
+    /** Which browser each page gets, in the order they are opened, unless the scenario says so. */
+    this.kinds = kinds;
+  }
+
+  /** Makes hosts `server` and those named, and starts the server. */
+  static async create({ hosts, kinds, seed, serverLog, withServer = true }) {
+    const world = new World(kinds);
+    const onEvent = (host, event) => world.#happened(host, event);
+    world.#network = await createNetwork(["server", ...hosts], { seed, onEvent });
+    try {
+      world.seed = world.#network.seed;
+      if (!withServer) return world;
+      world.#site = await createSite();
+      const options = { www: world.#site.folder, logLevel: serverLog };
+      world.server = new Server(world, world.#network.hosts.server, options);
+      await world.server.start();
+      return world;
+    } catch (error) {
+      await world.close();
+      throw error;
+    }
+  }
+
+  async close() {
+    await this.#network.close();
+    this.#site?.remove();
+  }
+
+  get hosts() {
+    return this.#network.hosts;
+  }
+
+  /** Notes what the scenario does; gives the time. */
+  note(text) {
+    return this.timeline.note("scenario", text);
+  }
+
+  /** Whose id it is, for people. */
+  named(id, name) {
+    this.#names.set(id, name);
+  }
+
+  /** Gives the link a command; gives the time. */
+  async link(command) {
+    await this.#network.link.tell(command);
+    return this.note(`link: ${command}`);
+  }
+
+  linkStats = () => this.#network.link.tell("stats");
+
+  async moveHost(name) {
+    const address = await this.#network.moveHost(name);
+    return this.note(`host ${name} has the address ${address} now`);
+  }
+
+  /** Takes a host off the network for a while; gives when it is back. */
+  async cutOff(host, ms) {
+    await this.link(`down ${host}`);
+    await sleep(ms);
+    return this.link(`up ${host}`);
+  }
+
+  sleep = sleep;
+  until = until;
+
+  async launch(host, kind) {
+    const executablePath = { chromium: process.env.CHROMIUM_PATH, firefox: process.env.FIREFOX_PATH }[kind];
+    const options = { browser: kind, executablePath, trust: this.server.origin };
+    const number = await this.#network.hosts[host].do("launch", options);
+    return new Browser(this, this.#network.hosts[host], number, kind);
+  }
+
+  /** Opens a page, called as its host, in a browser of its own. */
+  async open(host, { kind = this.kinds[this.pages.length] ?? "chromium", name = host } = {}) {
+    const slot = this.pages.push(undefined) - 1;
+    const browser = await this.launch(host, kind);
+    const url = `${this.server.origin}/test/conversation.html`;
+    const number = await this.#network.hosts[host].do("open", { browser: browser.number, url });
+    const page = new Page(this, browser, number, name);
+    this.pages[slot] = page;
+    this.#pageOf.set(`${host} ${number}`, page);
+    await until(`the page ${name}`, () => page.run(() => "conversation" in globalThis), 20_000);
+    await page.run((conversation) => conversation.load());
+    this.note(`page ${name} is open in ${kind}`);
+    return page;
+  }
+
+  /** Pages at hosts a and b, joined one after the other and connected. */
+  async pair(options = {}) {
+    const [a, b] = await Promise.all([this.open("a"), this.open("b")]);
+    await a.join(options);
+    await b.join(options);
+    await Promise.all([a.sees(b, "connected"), b.sees(a, "connected")]);
+    await Promise.all([a.hears(b, 0), b.hears(a, 0)]);
+    return { a, b };
+  }
+
+  #happened(host, { page: number, process, at, type, ...more }) {
+    if (process !== undefined) {
+      const text = type === "log" ? more.line : `ended (${more.code ?? more.signal})`;
+      this.timeline.note("server", text, { at });
+      return;
+    }
+    const page = this.#pageOf.get(`${host} ${number}`);
+    const peer = more.peer && (this.#names.get(more.peer) ?? more.peer);
+    const fields = Object.entries({ ...more, peer }).filter(([, value]) => value !== undefined);
+    const text = [type, ...fields.map(([key, value]) => `${key}=${value}`)].join(" ");
+    this.timeline.note(page?.name ?? host, text, { at, event: { type, ...more } });
+    if (type === "uncaught") this.failures.push(`${page?.name ?? host}: uncaught error: ${more.message}`);
+  }
+
+  /** Notes that something is not as it must be; the scenario goes on. */
+  check(holds, text) {
+    if (holds) return;
+    this.failures.push(text);
+    this.note(`NOT SO: ${text}`);
+  }
+
+  /** Enters a time. It fails the scenario only far above what is promised. */
+  measure(what, ms, { promisedMs, headroom = HEADROOM } = {}) {
+    const promise = promisedMs === undefined ? "" : ` (promised ${promisedMs} ms)`;
+    this.measures.push(`${what}: ${Math.round(ms)} ms${promise}`);
+    if (promisedMs !== undefined) {
+      const limitMs = promisedMs * headroom;
+      this.check(ms <= limitMs, `${what} took ${Math.round(ms)} ms, promised are ${promisedMs}`);
+    }
+    return ms;
+  }
+
+  /** The pages must not have heard of each other's connections since then. */
+  checkNobodyNoticed(since) {
+    for (const page of this.pages) {
+      for (const other of this.pages) {
+        const states = page === other ? [] : page.statesOf(other, since);
+        this.check(states.length === 0, `${page.name} saw ${other.name} ${states.join(", ")}`);
+      }
+    }
+  }
+
+  /**
+   * Ends the talking, waits for the last messages, enters the figures, and checks that on the reliable channels nothing
+   * was lost, nothing came twice, and what is ordered came in order.
+   */
+  async settle(pages = this.pages) {
+    await Promise.all(pages.map((page) => page.stop()));
+    this.note("nobody sends any more");
+    const reports = () => Promise.all(pages.map((page) => page.report()));
+    const complete = (all) =>
+      everyPair(all).every(({ sent, received }) =>
+        [...RELIABLE, "latest"].every((label) => {
+          const summary = received[label];
+          const all = sent[label] ?? 0;
+          return label === "latest" ? (summary?.last ?? 0) === all : (summary?.received ?? 0) === all;
+        }),
+      );
+    const end = Date.now() + SETTLE_MS;
+    let all = await reports();
+    while (!complete(all) && Date.now() < end) {
+      await sleep(100);
+      all = await reports();
+    }
+    for (const pair of everyPair(all)) this.#account(pair);
+  }
+
+  #account({ from, to, sent, received }) {
+    const way = `${this.#names.get(from)} to ${this.#names.get(to)}`;
+    for (const [label, count] of Object.entries(sent)) {
+      const summary = received[label];
+      const {
+        received: came = 0,
+        duplicated = 0,
+        outOfOrder = 0,
+        longestGapMs = 0,
+        slowestMs = 0,
+      } = summary ?? {};
+      this.measures.push(
+        `${way}, ${label}: sent ${count}, lost ${count - came}, duplicated ${duplicated}, out of order ${outOfOrder}, ` +
+          `longest gap ${longestGapMs} ms, slowest ${slowestMs} ms`,
+      );
+      const wrong = (what) => this.check(false, `${way}, ${label}: ${what}`);
+      if (RELIABLE.includes(label) && came !== count) wrong(`${count - came} of ${count} lost`);
+      if (duplicated > 0) wrong(`${duplicated} came twice`);
+      if (label === "log" && outOfOrder > 0) wrong(`${outOfOrder} out of order`);
+      if (label === "latest" && outOfOrder > 0) wrong(`${outOfOrder} older than one before`);
+      if (label === "latest" && (summary?.last ?? 0) !== count) wrong("the newest did not come");
+    }
+  }
+}
+
+/** Each page's messages to each other page: by label what was sent, and what came. */
+function everyPair(reports) {
+  return reports.flatMap((from) =>
+    reports
+      .filter((to) => to !== from)
+      .map((to) => ({
+        from: from.id,
+        to: to.id,
+        sent: from.sent[to.id] ?? {},
+        received: to.received[from.id] ?? {},
+      })),
+  );
+}

@@ -1,0 +1,66 @@
+//! A network on one machine: joins hosts through TUN devices and does to their packets what networks do.
+//!
+//! ```text
+//! test-link [--delay-ms MS] [--seed NUMBER] [--log FILE] NAME=DEVICE@ADDRESS NAME=DEVICE@ADDRESS ...
+//! ```
+//!
+//! It makes the devices, prints `ready seed=NUMBER`, and forwards IPv4 packets between them by destination address until
+//! its input ends; then the devices are gone. The caller moves each device into a network namespace of its own, gives
+//! it the address and a default route: the namespaces are then hosts that reach each other through this process alone.
+//! Linux with `/dev/net/tun` and root's rights only; a kernel's own `netem` is not needed.
+//!
+//! Each host has a pipe up (from the host into the network) and one down, each with impairments of its own; a packet
+//! goes through its sender's pipe up and its receiver's pipe down. `--delay-ms` is the delay of every pipe up.
+//!
+//! Commands come as lines, and each is answered with one line, `ok ...` or `error ...`:
+//!
+//! ```text
+//! set TARGET KEY=VALUE ...    delay, jitter (ms); loss, duplicate, reorder (%); rate (Mbit/s, 0 for none); queue (KiB)
+//! reset TARGET                no impairments any more
+//! down HOST / up HOST         cuts a host off / joins it again; packets under way to it are lost
+//! drop-udp HOST on|off        drops UDP from and to the host, as some company networks do
+//! address HOST ADDRESS        the host is found under another address from now on
+//! nat HOST off|cone|symmetric [PUBLIC-ADDRESS]
+//! forget HOST                 the host's router forgets its mappings, as after a restart
+//! stats                       what every pipe has passed and lost so far
+//! ```
+//!
+//! TARGET is a host (both directions), `HOST.up`, `HOST.down`, or `all`.
+
+// Elsewhere the program only says that it cannot run.
+#![cfg_attr(not(target_os = "linux"), allow(dead_code))]
+
+mod chance;
+mod command;
+mod impairments;
+mod nat;
+mod net;
+mod options;
+mod packet;
+mod packet_log;
+mod pipe;
+#[cfg(target_os = "linux")]
+mod router;
+mod schedule;
+
+use std::process::ExitCode;
+
+#[cfg(target_os = "linux")]
+fn main() -> ExitCode {
+    let outcome = options::Options::parse(std::env::args().skip(1)).and_then(|options| {
+        router::run(&options).map_err(|error| format!("cannot join the devices: {error}"))
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("test-link: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() -> ExitCode {
+    eprintln!("test-link: TUN devices and network namespaces are Linux's alone");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,35 @@
+// Every scenario, and which of them `npm test` runs with which browsers.
+import bulk from "./bulk.mjs";
+import link from "./link.mjs";
+import pages from "./pages.mjs";
+import partitions from "./partitions.mjs";
+import paths from "./paths.mjs";
+import server from "./server.mjs";
+import weather from "./weather.mjs";
+
+/** In the order of `--list`. */
+export const scenarios = [...link, ...paths, ...weather, ...bulk, ...partitions, ...server, ...pages];
+
+const CHROMIUM = ["chromium", "chromium"];
+const MIXED = ["chromium", "firefox"];
+
+/**
+ * What `npm test` runs: fast scenarios whose promises are kept. Whatever is not here can be run by name: it takes long,
+ * or waits for what is not built yet.
+ */
+export const ready = [
+  { name: "link-impairments", kinds: [] },
+  { name: "join", kinds: CHROMIUM },
+  { name: "join", kinds: MIXED },
+  { name: "behind-a-router", kinds: CHROMIUM },
+  { name: "udp-blocked", kinds: MIXED },
+  { name: "direct-path-dies", kinds: CHROMIUM },
+  { name: "loss-5", kinds: MIXED },
+  { name: "disorder", kinds: CHROMIUM },
+  { name: "partition-1s", kinds: CHROMIUM },
+  { name: "partition-1s", kinds: MIXED },
+  { name: "partition-10s", kinds: MIXED },
+  { name: "router-forgets", kinds: CHROMIUM },
+  { name: "server-killed", kinds: MIXED },
+  { name: "reload", kinds: CHROMIUM },
+];

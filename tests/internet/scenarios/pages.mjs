@@ -1,0 +1,84 @@
+// Pages and browsers that go, come back, and crash.
+
+const reloaded = {
+  name: "reload",
+  title: "F15: b is reloaded: a sees it leave within 0.3 s, and somebody new within 2 s",
+  async run(world) {
+    const { a, b } = await world.pair();
+    const before = { name: "b before", id: b.id };
+    await world.sleep(500);
+    const since = await b.reload();
+    const left = await a.sees(before, "left", { since });
+    world.measure("a sees b leave after", left.at - since, { promisedMs: 300 });
+    world.check(left.reason === "left", `a was told that b is ${left.reason}`);
+    const joined = await a.sees(b, "connected", { since });
+    world.measure("a is connected with the new b after", joined.at - since, { promisedMs: 2_000 });
+    world.check(a.statesOf(before, since).length === 1, "a saw more of the old b than that it left");
+    await world.sleep(1_000);
+    await world.settle();
+  },
+};
+
+const backAgain = {
+  name: "back-forward-cache",
+  title: "F14: b goes to another page and back: a sees it leave within 0.3 s, and back within 2 s",
+  async run(world) {
+    const { a, b } = await world.pair();
+    const before = { name: "b before", id: b.id };
+    await world.sleep(500);
+    const away = await b.goAway();
+    const left = await a.sees(before, "left", { since: away });
+    world.measure("a sees b leave after", left.at - away, { promisedMs: 300 });
+    await world.sleep(1_000);
+    const back = await b.goBack();
+    const shown = await b.event({ type: "shown" }, { since: back });
+    world.note(shown.persisted ? "the page is as it was left" : "the browser has loaded the page anew");
+    // A page loaded anew knows nothing of a room; only one as it was left joins again by itself.
+    if (!shown.persisted) await b.join();
+    const connected = await a.event({ type: "peer", state: "connected" }, { since: back });
+    world.measure("a is connected with b again after", connected.at - back, { promisedMs: 2_000 });
+    await b.refreshId();
+    await world.sleep(1_000);
+    await world.settle();
+  },
+};
+
+/** b's browser is killed; `alone` is the server, too. */
+const crashed = (name, title, { serverToo, suspectMs, leftMs }) => ({
+  name,
+  title,
+  limitMs: 150_000,
+  async run(world) {
+    const { a, b } = await world.pair();
+    await world.sleep(1_000);
+    if (serverToo) {
+      await world.server.kill();
+      await world.sleep(500);
+    }
+    const since = await b.browser.kill();
+    const suspended = await a.sees(b, "suspended", { since, limitMs: 15_000 }).catch(() => undefined);
+    const left = await a.sees(b, "left", { since, limitMs: leftMs * 1.5 });
+    if (suspended) world.measure("a sees b suspended after", suspended.at - since, { promisedMs: suspectMs });
+    else world.check(left.at - since <= suspectMs * 3, "a never saw b suspended, nor gone at once");
+    world.measure("a sees b gone after", left.at - since, { promisedMs: leftMs, headroom: 1.5 });
+    world.check(left.reason === "lost", `a was told that b is ${left.reason}`);
+  },
+});
+
+export default [
+  reloaded,
+  backAgain,
+  crashed(
+    "crash",
+    "F16: b's browser is killed: suspended within 4 s, gone within 12 s since the server tells",
+    {
+      suspectMs: 4_000,
+      leftMs: 12_000,
+    },
+  ),
+  crashed("crash-without-server", "F16: b's browser is killed while there is no server: gone after 60 s", {
+    serverToo: true,
+    suspectMs: 4_000,
+    leftMs: 60_000,
+  }),
+];
