@@ -6,7 +6,8 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use js_sys::{Array, Function, JsString, Object, Reflect, Uint8Array, Uint32Array};
+use futures::FutureExt;
+use js_sys::{Array, Function, JsString, Object, Promise, Reflect, Uint8Array, Uint32Array};
 use peerloom_protocol::action::{Event, SignalingState};
 use peerloom_protocol::call::{CallFailure, CallId, Event as CallEvent};
 use peerloom_protocol::hello::{Delivery, Hello, ProtocolError};
@@ -34,6 +35,11 @@ impl From<Error> for JsValue {
     fn from(error: Error) -> Self {
         error_object(error.code(), &error.to_string())
     }
+}
+
+/// As [`future_to_promise`], which is compiled anew for every type: boxed, all are one.
+fn promise(future: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
+    future_to_promise(future.boxed_local())
 }
 
 fn set(object: &Object, name: &str, value: &JsValue) {
@@ -259,7 +265,7 @@ impl NativeRoom {
             return Ok(JsValue::UNDEFINED);
         }
         let queued = queued.map(|queued| {
-            future_to_promise(async move {
+            promise(async move {
                 match queued.await {
                     Ok(Ok(())) => Ok(JsValue::UNDEFINED),
                     Ok(Err(error)) => Err(error.into()),
@@ -268,7 +274,7 @@ impl NativeRoom {
             })
         });
         let confirmed = confirmed.map(|confirmed| {
-            future_to_promise(async move {
+            promise(async move {
                 let outcomes = Array::new();
                 for (id, outcome) in confirmed.await.unwrap_or_default() {
                     outcomes.push(&id.to_string().into());
@@ -353,9 +359,9 @@ impl NativeRoom {
 
     /// An object with the counts of a peer's connection.
     #[wasm_bindgen(js_name = peerStats)]
-    pub fn peer_stats(&self, peer: &str) -> js_sys::Promise {
+    pub fn peer_stats(&self, peer: &str) -> Promise {
         let (driver, id) = (self.0.clone(), parse_id(peer));
-        future_to_promise(async move {
+        promise(async move {
             let stats = driver.peer_stats(id?).await;
             let object = Object::new();
             let optional = |name: &str, value: Option<JsValue>| value.map(|value| set(&object, name, &value));

@@ -4,9 +4,11 @@
 //! code that puts the message together is a tenth of the module, and is in the precompiled standard library, where no
 //! setting of stable Rust reaches it.
 
+use std::ops::Range;
+
 use anyhow::{Context, Result, ensure};
 use rustc_demangle::demangle;
-use walrus::{FunctionKind, Module, ModuleConfig, ir};
+use walrus::{ConstExpr, DataKind, FunctionKind, Module, ModuleConfig, ir};
 
 /// Functions of the standard library that never return. Those under them are unused then, and go too.
 const PANICS: [&str; 12] = [
@@ -40,5 +42,38 @@ pub(crate) fn strip(wasm: &[u8]) -> Result<Vec<u8>> {
         }
     }
     ensure!(found, "no core::panicking::panic_fmt: names are stripped, or different now");
+    forget_places(&mut module);
     Ok(module.emit_wasm())
+}
+
+/// Zeroes what only panics read: their places in the source (`core::panic::Location`: address and length of the file's
+/// name, line, column), and those names.
+fn forget_places(module: &mut Module) {
+    let segments: Vec<_> = module.data.iter().map(|segment| segment.id()).collect();
+    for id in segments {
+        let segment = module.data.get_mut(id);
+        let DataKind::Active { offset: ConstExpr::Value(ir::Value::I32(start)), .. } = segment.kind else {
+            continue;
+        };
+        let bytes = &mut segment.value;
+        let mut names = Vec::new();
+        for at in (0..bytes.len().saturating_sub(15)).filter(|at| (start as usize + at).is_multiple_of(4)) {
+            let word = |index: usize| {
+                let word = &bytes[at + 4 * index..][..4];
+                word.iter().rev().fold(0, |word, byte| word << 8 | usize::from(*byte))
+            };
+            let name = word(0).checked_sub(start as usize).map(|name| name..name + word(1));
+            let is_place = |name: &Range<usize>| {
+                bytes.get(name.clone()).is_some_and(|name| name.ends_with(b".rs"))
+                    && word(2) < 1 << 16
+                    && word(3) < 1 << 10
+            };
+            if let Some(name) = name.filter(is_place) {
+                bytes[at..at + 16].fill(0);
+                names.push(name);
+            }
+        }
+        // Afterwards: places share names.
+        names.into_iter().for_each(|name| bytes[name].fill(0));
+    }
 }
