@@ -77,7 +77,7 @@ test("pointers and a picture, without a mouse", async ({ browser }) => {
   const gif = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64");
   // Asked for before the way there: from then on the browser shows no dialog of its own.
   const choosing = ada.page.waitForEvent("filechooser");
-  await ada.tabTo(ada.get("peer").getByRole("button"));
+  await ada.tabTo(ada.get("peer").getByRole("button", { name: /^Send file/ }));
   await ada.page.keyboard.press("Enter");
   await (await choosing).setFiles({ name: "dot.gif", mimeType: "image/gif", buffer: gif });
   await expect(ada.get("chat-log")).toContainText("delivered");
