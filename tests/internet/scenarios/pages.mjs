@@ -4,7 +4,8 @@ const reloaded = {
   name: "reload",
   title: "F15: b is reloaded: a sees it leave within 0.3 s, and somebody new within 2 s",
   async run(world) {
-    const { a, b } = await world.pair();
+    // Under a new id, so that the old page and the new one are told apart here.
+    const { a, b } = await world.pair({ options: { resume: false } });
     const before = { name: "b before", id: b.id };
     await world.sleep(500);
     const since = await b.reload();
