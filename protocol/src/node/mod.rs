@@ -147,7 +147,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         match input {
             Input::Leave if self.ending == Ending::No => {
                 self.ending = Ending::Lingering(now + timing::LINGER_MS);
-                self.peers.values_mut().filter_map(|p| p.session.as_mut()).for_each(Session::hurry);
+                self.sessions().for_each(Session::hurry);
             }
             Input::Unload if self.ending != Ending::Parked => self.say_bye(Ending::Goodbye),
             Input::Suspend if self.ending == Ending::No => self.say_bye(Ending::Parking),
@@ -158,7 +158,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
             Input::Leave | Input::Suspend | Input::Resume => {}
             Input::Unload => self.room.handle(now, Input::Leave),
             Input::Online => {
-                self.peers.values_mut().filter_map(|p| p.session.as_mut()).for_each(|s| s.probe(now));
+                self.sessions().for_each(|s| s.probe(now));
                 self.room.handle(now, Input::Online);
             }
             other => self.room.handle(now, other),
@@ -193,7 +193,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         if frozen_ms >= self.room.config().options.peer_timeout_ms {
             self.room.start_over(now);
         } else {
-            self.peers.values_mut().filter_map(|p| p.session.as_mut()).for_each(|s| s.woke(now));
+            self.sessions().for_each(|s| s.woke(now));
             self.room.check_server(now);
         }
     }
@@ -410,7 +410,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
             }
             Notice::ServerLost => {
                 self.pace = None;
-                for session in self.peers.values_mut().filter_map(|peer| peer.session.as_mut()) {
+                for session in self.sessions() {
                     session.set_listing(now, Listing::Away);
                     session.relay_down();
                 }
@@ -456,6 +456,10 @@ impl<P: Payload, B: Buffer> Node<P, B> {
                 }
             }
         }
+    }
+
+    fn sessions(&mut self) -> impl Iterator<Item = &mut Session<Parcel<P>, B>> {
+        self.peers.values_mut().filter_map(|peer| peer.session.as_mut())
     }
 
     fn session(&mut self, id: PeerId) -> Option<&mut Session<Parcel<P>, B>> {

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::packet::{self, MAX_PLAIN_BYTES, RECORD_BYTES};
-use super::{Buffer, Direct, Output, RelayMode, Session};
+use super::{Buffer, Channel, Direct, Output, RelayMode, Session};
 use crate::action::ConnectionId;
-use crate::channel::{Body, Delivered, Frame, FrameError, Payload, Via, frame, parse};
+use crate::channel::{Body, Delivered, Frame, FrameError, Outbox, Payload, Via, frame, parse};
 use crate::control::{self, Control};
 use crate::hello::Delivery;
 use crate::{limits, timing};
@@ -27,6 +27,11 @@ pub trait Transport {
 /// Number of a channel's data channel: 0 is the control channel's.
 fn wire_id(index: usize) -> u16 {
     index as u16 + 1
+}
+
+/// Whether a channel has as much on its way through the server as it may.
+fn is_crowded<P: Payload>(outbox: &Outbox<P>, via: Via) -> bool {
+    via == Via::Relay && outbox.unacknowledged() >= limits::MAX_RELAY_IN_FLIGHT_BYTES
 }
 
 impl<P: Payload, B: Buffer> Session<P, B> {
@@ -123,29 +128,24 @@ impl<P: Payload, B: Buffer> Session<P, B> {
     }
 
     fn has_frame(&self, index: usize, via: Via) -> bool {
-        let channel = &self.channels[index];
-        let crowded =
-            via == Via::Relay && channel.outbox.unacknowledged() >= limits::MAX_RELAY_IN_FLIGHT_BYTES;
-        channel.inbox.is_ack_due() || channel.outbox.has_unsent(self.takes_bulk(index, via)) && !crowded
+        let Channel { inbox, outbox } = &self.channels[index];
+        inbox.is_ack_due() || outbox.has_unsent(self.takes_bulk(index, via)) && !is_crowded(outbox, via)
     }
 
     /// Writes a frame of at most `room` bytes: an acknowledgement if one is due, and messages if there are any.
     fn write_frame(&mut self, now: u64, index: usize, via: Via, room: usize, frame: &mut Vec<u8>) -> bool {
         let bulk = self.takes_bulk(index, via);
         let may_ask = self.urgent || now >= self.last_ask + timing::ASK_MS;
-        let crowded = via == Via::Relay
-            && self.channels[index].outbox.unacknowledged() >= limits::MAX_RELAY_IN_FLIGHT_BYTES;
         let channel = &mut self.channels[index];
         frame.clear();
         if channel.inbox.is_ack_due() && room >= frame::MAX_HEADER_BYTES {
             frame::write_ack(frame, channel.inbox.take_ack());
         }
-        if crowded {
+        if is_crowded(&channel.outbox, via) {
             return !frame.is_empty();
         }
         let written = channel.outbox.write(now, via, bulk, room.saturating_sub(frame.len()), frame);
-        let waits = !channel.outbox.has_unsent(bulk)
-            || via == Via::Relay && channel.outbox.unacknowledged() >= limits::MAX_RELAY_IN_FLIGHT_BYTES;
+        let waits = !channel.outbox.has_unsent(bulk) || is_crowded(&channel.outbox, via);
         if via == Via::Relay && written.is_some() {
             self.relayed_at = now;
         }
@@ -160,8 +160,8 @@ impl<P: Payload, B: Buffer> Session<P, B> {
                 self.urgent = false;
                 self.ask_later = None;
                 // A frame that may be lost is no test of the path.
-                if !latest {
-                    self.asked(now, via);
+                if !latest && let Some(path) = self.path_mut(via) {
+                    path.life.asked(now);
                 }
             } else {
                 self.ask_later.get_or_insert(self.last_ask + timing::ASK_MS);
@@ -172,16 +172,6 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             }
         }
         !frame.is_empty()
-    }
-
-    fn asked(&mut self, now: u64, via: Via) {
-        let path = match via {
-            Via::Direct => self.direct.as_mut().map(|direct| &mut direct.path),
-            Via::Relay => self.relay.as_mut().map(|relay| &mut relay.path),
-        };
-        if let Some(path) = path {
-            path.life.asked(now);
-        }
     }
 
     fn heard(&mut self, now: u64) {
@@ -248,10 +238,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
     fn control(&mut self, now: u64, via: Via, bytes: &[u8]) {
         let Ok(records) = Control::decode(bytes) else { return };
         for control in records.map_while(Result::ok) {
-            let begun = match via {
-                Via::Direct => self.direct.as_ref().is_some_and(|direct| direct.path.begun),
-                Via::Relay => self.relay.as_ref().is_some_and(|relay| relay.path.begun),
-            };
+            let begun = self.path_mut(via).is_some_and(|path| path.begun);
             match control {
                 Control::Begin { mine, yours } => self.begin_received(now, via, mine, yours),
                 // Of another session, perhaps.
@@ -261,11 +248,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
                     self.channels.iter_mut().for_each(|channel| channel.inbox.ack_news());
                 }
                 Control::Pong { nonce } => {
-                    let path = match via {
-                        Via::Direct => self.direct.as_mut().map(|direct| &mut direct.path),
-                        Via::Relay => self.relay.as_mut().map(|relay| &mut relay.path),
-                    };
-                    if let Some(path) = path {
+                    if let Some(path) = self.path_mut(via) {
                         path.life.pong(now, nonce);
                     }
                     self.confirmed(via);
@@ -276,12 +259,8 @@ impl<P: Payload, B: Buffer> Session<P, B> {
     }
 
     fn say(&mut self, via: Via, control: Control) {
-        let path = match via {
-            Via::Direct => self.direct.as_mut().map(|direct| &mut direct.path),
-            Via::Relay => self.relay.as_mut().map(|relay| &mut relay.path),
-        };
         // A peer that only asks is not answered without end.
-        if let Some(path) = path.filter(|path| path.controls.len() < 16) {
+        if let Some(path) = self.path_mut(via).filter(|path| path.controls.len() < 16) {
             path.controls.push(control);
         }
     }
@@ -310,18 +289,12 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             }
             _ => self.theirs = Some(mine),
         }
-        match via {
-            Via::Relay => {
-                if let Some(relay) = &mut self.relay {
-                    relay.path.begun = true;
-                }
-            }
-            Via::Direct => {
-                let Some(direct) = &mut self.direct else { return };
-                direct.path.begun = true;
-                for (channel, data) in std::mem::take(&mut direct.early) {
-                    self.frame(now, via, channel, &data);
-                }
+        if let Some(path) = self.path_mut(via) {
+            path.begun = true;
+        }
+        if let (Via::Direct, Some(direct)) = (via, &mut self.direct) {
+            for (channel, data) in std::mem::take(&mut direct.early) {
+                self.frame(now, via, channel, &data);
             }
         }
     }

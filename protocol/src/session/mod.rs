@@ -123,6 +123,12 @@ impl Path {
     fn new(now: u64) -> Self {
         Self { life: Life::new(now), begun: false, controls: Vec::new() }
     }
+
+    /// Asks for a sign of life.
+    fn ping(&mut self, now: u64, nonce: u32) {
+        self.life.pinged(now, nonce);
+        self.controls.push(Control::Ping { nonce });
+    }
 }
 
 #[derive(Debug)]

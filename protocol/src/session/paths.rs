@@ -77,12 +77,19 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         Control::Begin { mine: self.mine, yours: self.theirs.unwrap_or(0) }
     }
 
+    pub(super) fn path_mut(&mut self, via: Via) -> Option<&mut Path> {
+        match via {
+            Via::Direct => self.direct.as_mut().map(|direct| &mut direct.path),
+            Via::Relay => self.relay.as_mut().map(|relay| &mut relay.path),
+        }
+    }
+
     /// Says goodbye on every path, behind what was handed to it before.
     pub(crate) fn say_bye(&mut self) {
-        let direct = self.direct.as_mut().map(|direct| &mut direct.path);
-        let relay = self.relay.as_mut().map(|relay| &mut relay.path);
-        for path in direct.into_iter().chain(relay) {
-            path.controls.push(Control::Bye);
+        for via in [Via::Direct, Via::Relay] {
+            if let Some(path) = self.path_mut(via) {
+                path.controls.push(Control::Bye);
+            }
         }
     }
 
@@ -175,8 +182,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         if let Some(Direct { path, .. }) = &mut self.direct
             && (path.life.ping_at(in_flight) <= now || ask && route == Some(Via::Direct) && in_flight)
         {
-            path.life.pinged(now, nonce);
-            path.controls.push(Control::Ping { nonce });
+            path.ping(now, nonce);
         }
         let relay_used = route == Some(Via::Relay);
         if let Some(Relay { path, hold_until, confirmed, .. }) = &mut self.relay
@@ -187,11 +193,9 @@ impl<P: Payload, B: Buffer> Session<P, B> {
                 || !*confirmed && in_flight && path.life.may_ping(now)
                 || direct_quiet && path.life.ping_at(true) <= now)
         {
-            path.life.pinged(now, nonce);
-            path.controls.push(Control::Ping { nonce });
+            path.ping(now, nonce);
         }
-        if let Some((at, pause)) = self.latest_retry.filter(|(at, _)| *at <= now) {
-            let _ = at;
+        if let Some((_, pause)) = self.latest_retry.filter(|(at, _)| *at <= now) {
             self.retry_latest(now, pause);
         }
         self.check_direct(now);
@@ -306,11 +310,10 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         // Clocks may have stood still meanwhile.
         self.base_delay = None;
         self.heard_at = now.saturating_sub(timing::HEARTBEAT_MS);
-        if let Some(direct) = &mut self.direct {
-            direct.path.life.woke(now);
-        }
-        if let Some(relay) = &mut self.relay {
-            relay.path.life.woke(now);
+        for via in [Via::Direct, Via::Relay] {
+            if let Some(path) = self.path_mut(via) {
+                path.life.woke(now);
+            }
         }
     }
 
@@ -318,9 +321,8 @@ impl<P: Payload, B: Buffer> Session<P, B> {
     pub(crate) fn probe(&mut self, now: u64) {
         self.nonce = self.nonce.wrapping_add(1);
         let nonce = self.nonce;
-        if let Some(direct) = &mut self.direct {
-            direct.path.life.pinged(now, nonce);
-            direct.path.controls.push(Control::Ping { nonce });
+        if let Some(path) = self.path_mut(Via::Direct) {
+            path.ping(now, nonce);
         }
     }
 }
