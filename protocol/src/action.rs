@@ -37,7 +37,12 @@ pub enum Input {
     GatheringComplete(ConnectionId),
     /// The control channel and every application channel are open.
     ChannelsOpen(ConnectionId),
-    /// The connection failed for good, one of its channels closed, or an action on it threw.
+    /// The browser has found no way to the other side for a while (`failed`), and looks for none any more. Channels
+    /// are still open.
+    ConnectionFailed(ConnectionId),
+    /// There is a way, for the first time or again (`connected`).
+    ConnectionWorks(ConnectionId),
+    /// One of the connection's channels closed, or an action on it threw.
     ConnectionLost(ConnectionId),
     /// The time given by [`Node::deadline`](crate::node::Node::deadline) has come.
     TimedOut,
@@ -65,6 +70,8 @@ impl std::fmt::Debug for Input {
             Self::LocalCandidate(id, _) => write!(f, "LocalCandidate({id:?})"),
             Self::GatheringComplete(id) => write!(f, "GatheringComplete({id:?})"),
             Self::ChannelsOpen(id) => write!(f, "ChannelsOpen({id:?})"),
+            Self::ConnectionFailed(id) => write!(f, "ConnectionFailed({id:?})"),
+            Self::ConnectionWorks(id) => write!(f, "ConnectionWorks({id:?})"),
             Self::ConnectionLost(id) => write!(f, "ConnectionLost({id:?})"),
             Self::TimedOut => f.write_str("TimedOut"),
             Self::Online => f.write_str("Online"),

@@ -247,6 +247,11 @@ impl Candidate {
         )
     }
 
+    /// The same candidate under another foundation: to a browser that has it already, one more.
+    pub(crate) fn again(&self, time: u32) -> Self {
+        Self { foundation: Foundation::Text(format!("again{time}").into()), ..self.clone() }
+    }
+
     /// Where the candidate comes from.
     pub fn kind(&self) -> CandidateKind {
         self.kind

@@ -9,6 +9,7 @@
 
 mod cards;
 mod offers;
+mod revival;
 
 use std::collections::VecDeque;
 
@@ -73,7 +74,11 @@ pub(crate) struct Link {
     sent: Vec<Candidate>,
     /// The other side's, kept until its description is applied.
     early: Vec<(u32, Candidate)>,
-    taken: usize,
+    /// Those that our connection was given.
+    given: Vec<Candidate>,
+    /// The browser looks for no way any more, though the connection is open.
+    failing: bool,
+    revivals: u32,
     /// End of the present phase.
     deadline: Option<u64>,
     resend_at: Option<u64>,
@@ -94,7 +99,9 @@ impl Link {
             connection: None,
             sent: Vec::new(),
             early: Vec::new(),
-            taken: 0,
+            given: Vec::new(),
+            failing: false,
+            revivals: 0,
             deadline: Some(now + timing::CARD_EXCHANGE_MS),
             resend_at: Some(now + timing::RESEND_MS),
             resends: 0,
@@ -312,9 +319,9 @@ impl Link {
             std::mem::take(&mut self.early).into_iter().partition(|(g, _)| *g == generation);
         self.early = later;
         for (_, candidate) in due {
-            if self.taken < limits::MAX_CANDIDATES {
-                self.taken += 1;
+            if self.given.len() < limits::MAX_CANDIDATES {
                 self.outputs.push_back(Output::Do(Command::AddCandidate(connection, candidate.to_line())));
+                self.given.push(candidate);
             }
         }
     }

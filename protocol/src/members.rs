@@ -49,6 +49,15 @@ impl Member {
         self.link.as_ref().is_some_and(Link::is_connected)
     }
 
+    /// Connected, and as far as the browser knows by a way that works.
+    pub(crate) fn is_in_touch(&self) -> bool {
+        self.is_connected() && !self.is_failing()
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::is_failing)
+    }
+
     pub(crate) fn connection(&self) -> Option<ConnectionId> {
         self.link.as_ref()?.connection()
     }

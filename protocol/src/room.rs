@@ -13,6 +13,7 @@ use crate::action::{Command, ConnectionId, Event, Input, SignalingState};
 use crate::failure::{LinkError, RoomError};
 use crate::hello::{Hello, SessionHello};
 use crate::id::{PeerId, ResumeToken};
+use crate::link::Link;
 use crate::members::Member;
 use crate::pool::Pool;
 use crate::seal::{self, Seal, SecretKey};
@@ -265,11 +266,18 @@ impl Room {
                 self.cards_changed(now);
             }
             Input::ChannelsOpen(id) => self.with_link(id, |link| link.channels_open()),
+            Input::ConnectionFailed(id) => self.connection_failed(now, id),
+            Input::ConnectionWorks(id) => self.with_link(id, Link::works),
             Input::ConnectionLost(id) => self.connection_lost(now, id),
             Input::TimedOut => self.timed_out(now),
             Input::Online => {
                 self.server.online(now);
                 self.for_each_link(|link| link.retry(now));
+                self.for_each_link(|link| {
+                    if link.is_failing() {
+                        link.revive();
+                    }
+                });
             }
             Input::Leave | Input::Unload => self.leave(now),
             // The node sees to these.

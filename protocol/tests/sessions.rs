@@ -431,6 +431,58 @@ fn whoever_leaves_right_after_sending_loses_nothing() {
 }
 
 #[test]
+fn a_direct_path_that_comes_back_alone_is_enough() {
+    for relay in [RelayMode::First, RelayMode::Fallback, RelayMode::Never] {
+        let (mut world, a, b) = met(Faults::default(), options(relay));
+        let (id_a, id) = (world.id(a).unwrap(), world.id(b).unwrap());
+        let path = world.path(a, id);
+        assert!(matches!(path, PeerPath::Direct(_)), "{path:?}");
+        world.kill_server();
+        world.set_silent(a, b, true);
+        world.run_for(10_000);
+        world.say(a, LOG, 10, None).unwrap();
+        world.run_for(40_000);
+        assert!(!world.app(b).has(id_a, LOG, 0));
+        let healed = world.now();
+        world.set_silent(a, b, false);
+        world.run_for(3_000);
+        assert!(world.app(b).has(id_a, LOG, 0), "{:?}", world.events(a));
+        for (one, other) in [(a, b), (b, a)] {
+            let told = told(&world, one, other, 0);
+            let [.., (_, Event::PeerSuspended(_)), (at, Event::PeerResumed(_))] = told[..] else {
+                panic!("{told:?}");
+            };
+            assert!((healed..=healed + 3_000).contains(&at), "{told:?}");
+        }
+        assert_eq!(world.path(a, id), path, "by the same connection");
+        assert_eq!(world.connections_between(a, b), 1);
+    }
+}
+
+#[test]
+fn a_connection_that_failed_gives_way_to_a_new_one_when_the_server_is_back() {
+    for relay in [RelayMode::First, RelayMode::Never] {
+        let (mut world, a, b) = met(Faults::default(), options(relay));
+        let (id_a, id) = (world.id(a).unwrap(), world.id(b).unwrap());
+        let path = world.path(a, id);
+        world.kill_server();
+        world.set_silent(a, b, true);
+        world.run_for(20_000);
+        world.say(a, LOG, 10, None).unwrap();
+        world.start_server();
+        world.run_for(10_000);
+        // The model's network is silent for new connections as well.
+        assert_eq!(world.app(b).has(id_a, LOG, 0), relay == RelayMode::First);
+        world.set_silent(a, b, false);
+        world.run_for(10_000);
+        assert!(world.app(b).has(id_a, LOG, 0), "{:?}", world.events(a));
+        assert!(matches!(world.path(a, id), PeerPath::Direct(_)) && world.path(a, id) != path);
+        assert_eq!(world.connections_between(a, b), 1);
+        assert!(!world.app(a).saw_leave(id));
+    }
+}
+
+#[test]
 fn leaving_waits_for_nobody_longer_than_five_seconds() {
     let (mut world, a, b) = met(Faults::default(), Options::default());
     world.set_silent(a, b, true);

@@ -41,6 +41,7 @@ impl Link {
         *applied = true;
         let remote_role = if self.polite { DtlsRole::Server } else { DtlsRole::Client };
         let answer = sdp::write_answer(theirs, remote_role);
+        self.given = theirs.candidates.to_vec();
         self.deadline = Some(now + timing::CARD_CONNECT_MS);
         self.outputs.push_back(Output::Do(Command::SetAnswer(connection, answer)));
         self.flush_early();

@@ -32,6 +32,7 @@ impl Link {
             self.give_up_at = now + timing::CONNECT_MS;
         }
         self.begin(now, generation, Phase::Answering { offer_ufrag: ufrag, sdp: None }, timing::OFFER_MS);
+        self.given = sdp::candidates(&clean);
         self.outputs.push_back(Output::Open(Start::Answer { offer: clean }));
     }
 
@@ -43,6 +44,7 @@ impl Link {
         }
         let Ok(clean) = sdp::sanitize(SdpKind::Answer, sdp) else { return };
         *answered = true;
+        self.given = sdp::candidates(&clean);
         self.outputs.push_back(Output::Do(Command::SetAnswer(connection, clean)));
         self.flush_early();
     }
@@ -54,7 +56,8 @@ impl Link {
         self.phase = phase;
         self.sent.clear();
         self.early.retain(|(g, _)| *g >= generation);
-        self.taken = 0;
+        self.given.clear();
+        self.failing = false;
         self.deadline = Some((now + lasts_ms).min(self.give_up_at));
         self.resends = 0;
         self.resend_at = Some(now + timing::RESEND_MS);

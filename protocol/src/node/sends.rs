@@ -27,6 +27,8 @@ struct Waiting<P> {
     ticket: u32,
     payload: P,
     to: Option<PeerId>,
+    /// When it was sent: waiting here counts against its lifetime.
+    since: u64,
     confirm_by: Option<u64>,
 }
 
@@ -83,10 +85,10 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         let ticket = self.sends.tickets;
         self.sends.tickets = ticket.wrapping_add(1);
         let confirm_by = confirm_ms.map(|ms| now.saturating_add(ms));
-        let waiting = Waiting { ticket, payload, to, confirm_by };
+        let waiting = Waiting { ticket, payload, to, since: now, confirm_by };
         let free = self.sends.waiting[channel].is_empty() && self.has_room(now, channel, to);
         if free {
-            self.push(now, channel, waiting)?;
+            self.push(channel, waiting)?;
             self.settle_confirms(now);
             return Ok(Sent::Queued(ticket));
         }
@@ -109,8 +111,8 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         !full
     }
 
-    fn push(&mut self, now: u64, channel: usize, send: Waiting<P>) -> Result<(), SendFailure> {
-        let Waiting { ticket, payload, to, confirm_by } = send;
+    fn push(&mut self, channel: usize, send: Waiting<P>) -> Result<(), SendFailure> {
+        let Waiting { ticket, payload, to, since, confirm_by } = send;
         if to.is_none() && self.deliveries[channel] == Delivery::Latest {
             self.latest[channel] = Some(payload.clone());
         }
@@ -118,7 +120,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         for (id, peer) in self.peers.iter_mut() {
             let is_meant = !peer.unreachable && to.is_none_or(|to| to == id);
             if let Some(session) = peer.session.as_mut().filter(|_| is_meant) {
-                let pushed = session.push(now, channel, Parcel::App(payload.clone()), confirm_by.is_some());
+                let pushed = session.push(since, channel, Parcel::App(payload.clone()), confirm_by.is_some());
                 pending.push((id, pushed.map_err(|_| SendFailure::TooLarge)?));
             }
         }
@@ -143,7 +145,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
                 let result = match (ending, gone) {
                     (true, _) => Err(SendFailure::Closed),
                     (_, true) => Err(SendFailure::PeerGone),
-                    _ => self.push(now, channel, send),
+                    _ => self.push(channel, send),
                 };
                 self.actions.push_back(Action::Queued(ticket, result));
             }

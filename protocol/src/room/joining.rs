@@ -4,9 +4,10 @@ use super::{Notice, Room, close_all};
 use crate::action::{Command, ConnectionId, Start};
 use crate::candidate::Candidate;
 use crate::hello::SessionHello;
+use crate::link::Link;
 use crate::members::Member;
 use crate::seal::{self, SecretKey};
-use crate::session::RelayMode;
+use crate::session::{Listing, RelayMode};
 use crate::signal::{ClientMessage, Join};
 use crate::timing;
 
@@ -16,7 +17,7 @@ const WARM_CONNECTIONS: usize = 2;
 impl Room {
     /// Makes warm connections for the join, unless every peer we know is connected anyway.
     pub(super) fn warm_up(&mut self, now: u64) {
-        let all_connected = !self.members.is_empty() && self.members.values().all(Member::is_connected);
+        let all_connected = !self.members.is_empty() && self.members.values().all(Member::is_in_touch);
         if !all_connected {
             while self.joining.len() < WARM_CONNECTIONS {
                 let id = self.open(Start::Offer { role_hint: true });
@@ -109,6 +110,17 @@ impl Room {
         self.resident.candidate(id, candidate.clone());
         self.cards_changed(now);
         self.with_link(id, |link| link.local_candidate(candidate));
+    }
+
+    /// The browser has found no way for a while. If the other end can be told, both make a new connection. If not, this
+    /// one is all there is.
+    pub(super) fn connection_failed(&mut self, now: u64, id: ConnectionId) {
+        let member = self.members.values().find(|member| member.connection() == Some(id));
+        let can_tell = self.server.is_up() && member.is_some_and(|member| member.listing == Listing::Listed);
+        if can_tell || !member.is_some_and(Member::is_connected) {
+            return self.connection_lost(now, id);
+        }
+        self.with_link(id, Link::revive);
     }
 
     pub(super) fn connection_lost(&mut self, now: u64, id: ConnectionId) {

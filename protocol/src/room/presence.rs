@@ -89,6 +89,10 @@ impl Room {
             // The same id in another page, which knows nothing of the session.
             self.remove(id, LeaveReason::Lost);
         }
+        if self.members.get(&id).is_some_and(Member::is_failing) {
+            // It can be told now.
+            self.give_up_connection(now, id);
+        }
         if let Some(known) = self.members.get_mut(&id).filter(|known| known.is_connected()) {
             // Both ends came back to the server while their connection lived.
             close_all(&mut self.notices, warm.map(|warm| warm.connection));

@@ -97,6 +97,8 @@ pub struct App {
     since: BTreeMap<PeerId, Vec<u64>>,
     /// Peers that left at some time: to them something may be lost, and was reported.
     left: BTreeSet<PeerId>,
+    /// Those it knows now.
+    here: BTreeSet<PeerId>,
     heard: BTreeMap<(PeerId, usize), Heard>,
     /// Longest pause of a reader that takes its time.
     slow_ms: Option<u64>,
@@ -128,6 +130,7 @@ impl App {
             exchange: Exchange::new(seed),
             since: BTreeMap::new(),
             left: BTreeSet::new(),
+            here: BTreeSet::new(),
             heard: BTreeMap::new(),
             slow_ms: None,
             unread: VecDeque::new(),
@@ -182,6 +185,11 @@ impl App {
     /// Everyone who ever left.
     pub fn saw_leave(&self, id: PeerId) -> bool {
         self.left.contains(&id)
+    }
+
+    /// How many others are in the room, as far as it was told.
+    pub fn known(&self) -> usize {
+        self.here.len()
     }
 
     /// How many messages were reported as not delivered.
@@ -247,9 +255,11 @@ impl App {
         match event {
             Event::PeerJoined { id, .. } => {
                 self.since.insert(*id, self.sent.clone());
+                self.here.insert(*id);
             }
             Event::PeerLeft(id, _) => {
                 self.left.insert(*id);
+                self.here.remove(id);
                 for ((from, _), heard) in &mut self.heard {
                     heard.broken |= from == id;
                 }

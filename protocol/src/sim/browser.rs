@@ -13,9 +13,25 @@ struct Connection {
     remote: Option<(String, String)>,
     /// Our own DTLS role, fixed when we answer.
     answers: bool,
-    candidates: usize,
+    candidates: Vec<String>,
     other_end: Option<ConnectionKey>,
+    ice: Ice,
 }
+
+/// Whether an open connection has a way to its other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Ice {
+    /// It has, or has not noticed yet.
+    #[default]
+    Connected,
+    /// It looks for one, until this time.
+    Checking(u64),
+    /// It does not look for one any more, until it is given a candidate that it does not know.
+    Failed,
+}
+
+/// How long a browser looks for a way.
+pub(super) const PATIENCE_MS: u64 = 15_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Browser {
@@ -27,6 +43,10 @@ fn setup(text: &str) -> String {
     text.lines().find_map(|line| line.strip_prefix("a=setup:")).unwrap_or_default().trim().to_owned()
 }
 
+fn candidates_of(sdp: &str) -> Vec<String> {
+    sdp.lines().filter(|line| line.starts_with("a=candidate")).map(str::to_owned).collect()
+}
+
 impl Browser {
     /// Makes a connection; gives its local description and the candidates it will find.
     pub(super) fn open(&mut self, key: ConnectionKey, start: Start) -> (String, Vec<String>) {
@@ -34,12 +54,10 @@ impl Browser {
         let made = self.made;
         let ufrag = format!("u{made:07}");
         let (remote, answers, candidates) = match &start {
-            Start::Offer { .. } => (None, false, 0),
-            Start::Answer { offer } => (
-                sdp::ufrag(offer).map(|u| (u.to_owned(), setup(offer))),
-                true,
-                offer.matches("a=candidate").count(),
-            ),
+            Start::Offer { .. } => (None, false, Vec::new()),
+            Start::Answer { offer } => {
+                (sdp::ufrag(offer).map(|u| (u.to_owned(), setup(offer))), true, candidates_of(offer))
+            }
         };
         let role = if answers { "active" } else { "actpass" };
         let text = format!(
@@ -49,7 +67,8 @@ impl Browser {
              a=fingerprint:sha-256 {}\r\na=setup:{role}\r\na=mid:0\r\na=sctp-port:5000\r\na=max-message-size:262144\r\n",
             ["AB"; 32].join(":")
         );
-        self.connections.insert(key, Connection { ufrag, remote, answers, candidates, other_end: None });
+        let (other_end, ice) = (None, Ice::default());
+        self.connections.insert(key, Connection { ufrag, remote, answers, candidates, other_end, ice });
         let found =
             (0..2).map(|n| format!("candidate:{n} 1 udp 2113937151 192.0.2.{} 5{n}000 typ host", key.0 + 1));
         (text, found.collect())
@@ -58,15 +77,68 @@ impl Browser {
     pub(super) fn set_remote(&mut self, key: ConnectionKey, text: &str) {
         if let Some(connection) = self.connections.get_mut(&key) {
             connection.remote = sdp::ufrag(text).map(|ufrag| (ufrag.to_owned(), setup(text)));
-            connection.candidates += text.matches("a=candidate").count();
+            connection.candidates.extend(candidates_of(text));
         }
     }
 
-    pub(super) fn add_candidate(&mut self, key: ConnectionKey) {
-        if let Some(connection) = self.connections.get_mut(&key) {
-            assert!(connection.remote.is_some(), "a candidate before the remote description throws");
-            connection.candidates += 1;
+    /// True when that makes a connection that found no way look for one again.
+    pub(super) fn add_candidate(&mut self, now: u64, key: ConnectionKey, line: String) -> bool {
+        let Some(connection) = self.connections.get_mut(&key) else { return false };
+        assert!(connection.remote.is_some(), "a candidate before the remote description throws");
+        if connection.candidates.contains(&line) {
+            return false;
         }
+        connection.candidates.push(line);
+        let looks = connection.ice == Ice::Failed;
+        if looks {
+            connection.ice = Ice::Checking(now + PATIENCE_MS);
+        }
+        looks
+    }
+
+    /// Looks at every connection between two peers, `silent` since then if at all; gives the ends that have found out
+    /// that there is a way again, or none.
+    pub(super) fn look(
+        &mut self,
+        now: u64,
+        (a, b): (usize, usize),
+        silent_since: Option<u64>,
+    ) -> Vec<(ConnectionKey, bool)> {
+        let ends: Vec<_> =
+            self.connections.iter().filter_map(|(key, c)| Some((*key, c.other_end?))).collect();
+        let ends = ends.into_iter().filter(|(one, other)| (one.0, other.0) == (a, b));
+        let mut news = Vec::new();
+        for (one, other) in ends {
+            let ice = [one, other].map(|key| self.connections[&key].ice);
+            let next = match silent_since {
+                // One end that looks is enough.
+                None if ice.iter().any(|ice| *ice != Ice::Failed) => [Ice::Connected; 2],
+                None => ice,
+                Some(since) => ice.map(|ice| match ice {
+                    Ice::Connected if now >= since + PATIENCE_MS => Ice::Failed,
+                    Ice::Checking(until) if now >= until => Ice::Failed,
+                    same => same,
+                }),
+            };
+            for ((key, before), after) in [one, other].into_iter().zip(ice).zip(next) {
+                if let Some(connection) = self.connections.get_mut(&key) {
+                    connection.ice = after;
+                }
+                match (before, after) {
+                    (Ice::Failed | Ice::Checking(_), Ice::Connected) => news.push((key, true)),
+                    (Ice::Connected | Ice::Checking(_), Ice::Failed) => news.push((key, false)),
+                    _ => {}
+                }
+            }
+        }
+        news
+    }
+
+    /// Whether the browsers of two peers have found a way, where they have a connection.
+    pub(super) fn have_way(&self, a: usize, b: usize) -> bool {
+        let mut between =
+            self.connections.iter().filter(|(key, c)| key.0 == a && c.other_end.is_some_and(|o| o.0 == b));
+        between.all(|(_, connection)| connection.ice == Ice::Connected)
     }
 
     /// The connection that fits this one, if both know each other and one has an address to try.
@@ -81,7 +153,7 @@ impl Browser {
                 && other.ufrag == *wanted
                 && *theirs == one.ufrag
                 && other.other_end.is_none()
-                && one.candidates + other.candidates > 0
+                && one.candidates.len() + other.candidates.len() > 0
                 && roles
         };
         self.connections.iter().find(fits).map(|(key, _)| *key)
@@ -148,7 +220,9 @@ impl Browser {
             Input::LocalDescription(id, _) | Input::LocalCandidate(id, _) | Input::GatheringComplete(id) => {
                 about(id)
             }
-            Input::ChannelsOpen(id) => self.other_end((peer, *id)).is_some(),
+            Input::ChannelsOpen(id) | Input::ConnectionFailed(id) | Input::ConnectionWorks(id) => {
+                self.other_end((peer, *id)).is_some()
+            }
             _ => true,
         }
     }

@@ -94,6 +94,8 @@ enum Happening {
     /// The server learns that the peer closed a socket.
     SocketClosed(usize, u32, LeaveReason),
     Connect(ConnectionKey, ConnectionKey),
+    /// The browsers of two peers look whether there is a way between them.
+    Look(usize, usize),
     /// The next frame of a data channel arrives at this end.
     Frame(ConnectionKey, u16, u64),
     /// A data channel's buffer at this peer has drained.
@@ -397,9 +399,24 @@ impl World {
 
     /// Whether the direct path between two peers carries anything. Connections stay open.
     pub fn set_silent(&mut self, a: usize, b: usize, silent: bool) {
-        let arrived = self.wires.set_silent(a, b, silent);
-        for (key, channel, serial) in arrived {
-            self.after(1, Happening::Frame(key, channel, serial));
+        self.wires.set_silent(self.now, a, b, silent);
+        if silent {
+            self.after(browser::PATIENCE_MS, Happening::Look(a, b));
+        }
+        self.look(a, b);
+    }
+
+    /// Whether there is a way between two peers, as their browsers see it now.
+    fn look(&mut self, a: usize, b: usize) {
+        let silent_since = self.wires.silent_since(a, b);
+        for (key, works) in self.browser.look(self.now, (a, b), silent_since) {
+            let input = if works { Input::ConnectionWorks } else { Input::ConnectionFailed };
+            self.after(1, Happening::Input(key.0, input(key.1)));
+        }
+        if silent_since.is_none() && self.browser.have_way(a, b) {
+            for (key, channel, serial) in self.wires.release(a, b) {
+                self.after(1, Happening::Frame(key, channel, serial));
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What happens in the world: actions carried out, messages carried over.
 
 use super::app::Bytes;
-use super::{ConnectionKey, Happening, Peer, World, hub};
+use super::{ConnectionKey, Happening, Peer, World, browser, hub};
 use crate::action::{Action, Command, Event, Input};
 use crate::signal::LeaveReason;
 
@@ -89,8 +89,13 @@ impl World {
                 self.browser.set_remote((peer, id), &sdp);
                 self.try_connect((peer, id));
             }
-            Command::AddCandidate(id, _) => {
-                self.browser.add_candidate((peer, id));
+            Command::AddCandidate(id, line) => {
+                if self.browser.add_candidate(self.now, (peer, id), line)
+                    && let Some((other, _)) = self.browser.other_end((peer, id))
+                {
+                    self.after(self.faults.delay_ms.0, Happening::Look(peer, other));
+                    self.after(browser::PATIENCE_MS, Happening::Look(peer, other));
+                }
                 self.try_connect((peer, id));
             }
             Command::CloseConnection(id) => {
@@ -180,6 +185,7 @@ impl World {
             | Happening::SocketGone(peer, _) => (*peer, false),
             Happening::Frame((peer, _), ..) => (*peer, false),
             Happening::Connect(one, _) => (one.0, false),
+            Happening::Look(..) => return None,
         };
         let Peer { frozen, socket_dead, .. } = &self.peers[peer];
         // What a frozen page has sent before still goes out.
@@ -253,6 +259,7 @@ impl World {
                     self.after(1, Happening::Input(other.0, Input::ChannelsOpen(other.1)));
                 }
             }
+            Happening::Look(a, b) => self.look(a, b),
             Happening::Frame(key, channel, serial) => {
                 if let Some((data, drained)) = self.wires.arrive(key, channel, serial) {
                     let (peer, connection) = key;

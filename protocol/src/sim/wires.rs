@@ -17,30 +17,37 @@ struct InFlight {
     bytes: usize,
 }
 
+/// Where a frame arrives: the end of a connection, its channel, and the frame's number.
+type Arrival = (ConnectionKey, u16, u64);
+
 #[derive(Debug, Default)]
 pub(super) struct Wires {
     in_flight: BTreeMap<(ConnectionKey, u16), InFlight>,
-    silent: Vec<(usize, usize)>,
+    silent: BTreeMap<(usize, usize), u64>,
     /// Arrivals that wait for a silent path to speak, with the peer that sent them.
-    waiting: Vec<(usize, (ConnectionKey, u16, u64))>,
+    waiting: Vec<(usize, Arrival)>,
     serial: u64,
 }
 
 impl Wires {
-    fn is_silent(&self, a: usize, b: usize) -> bool {
-        self.silent.contains(&(a.min(b), a.max(b)))
+    /// Since when the path between two peers carries nothing, if it does not.
+    pub(super) fn silent_since(&self, a: usize, b: usize) -> Option<u64> {
+        self.silent.get(&(a.min(b), a.max(b))).copied()
     }
 
-    pub(super) fn set_silent(&mut self, a: usize, b: usize, silent: bool) -> Vec<(ConnectionKey, u16, u64)> {
+    pub(super) fn set_silent(&mut self, now: u64, a: usize, b: usize, silent: bool) {
         let pair = (a.min(b), a.max(b));
-        self.silent.retain(|known| *known != pair);
         if silent {
-            self.silent.push(pair);
-            return Vec::new();
+            self.silent.entry(pair).or_insert(now);
+        } else {
+            self.silent.remove(&pair);
         }
-        let between = |(from, ((to, _), ..)): &(usize, (ConnectionKey, u16, u64))| {
-            (*from).min(*to) == pair.0 && (*from).max(*to) == pair.1
-        };
+    }
+
+    /// What waited for the path between two peers.
+    pub(super) fn release(&mut self, a: usize, b: usize) -> Vec<Arrival> {
+        let pair = (a.min(b), a.max(b));
+        let between = |(from, ((to, _), ..)): &(usize, Arrival)| (*from.min(to), *from.max(to)) == pair;
         let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting).into_iter().partition(between);
         self.waiting = later;
         now.into_iter().map(|(_, arrival)| arrival).collect()
@@ -96,7 +103,8 @@ impl Transport for Wire<'_> {
         let world = &mut *self.world;
         let Some(other) = world.browser.other_end((self.peer, connection)) else { return false };
         let delivery = world.peers[self.peer].app.delivery_of(channel);
-        let silent = world.wires.is_silent(self.peer, other.0);
+        let silent = world.wires.silent_since(self.peer, other.0).is_some()
+            || !world.browser.have_way(self.peer, other.0);
         let lost = world.chance(world.faults.frame_loss_percent) || silent;
         if lost && delivery.is_lossy() {
             return true;

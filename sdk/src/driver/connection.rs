@@ -28,6 +28,8 @@ pub(crate) enum ConnectionEvent {
     LocalCandidate(String),
     GatheringComplete,
     ChannelsOpen,
+    Failed,
+    Works,
     Lost,
     Message(u16, Uint8Array),
     /// A channel has room again.
@@ -178,9 +180,11 @@ fn connection_listeners(pc: &RtcPeerConnection, report: &Rc<dyn Fn(ConnectionEve
             }
         }),
         EventListener::new(pc, "connectionstatechange", move |_| {
-            // "disconnected" heals by itself more often than not; "failed" came 15 s after the last sign of life.
-            if watched.connection_state() == RtcPeerConnectionState::Failed {
-                states(ConnectionEvent::Lost);
+            // "disconnected" heals by itself more often than not.
+            match watched.connection_state() {
+                RtcPeerConnectionState::Failed => states(ConnectionEvent::Failed),
+                RtcPeerConnectionState::Connected => states(ConnectionEvent::Works),
+                _ => {}
             }
         }),
     ]

@@ -344,6 +344,8 @@ impl Driver {
             ConnectionEvent::LocalCandidate(line) => self.feed(Input::LocalCandidate(id, line)),
             ConnectionEvent::GatheringComplete => self.feed(Input::GatheringComplete(id)),
             ConnectionEvent::ChannelsOpen => self.feed(Input::ChannelsOpen(id)),
+            ConnectionEvent::Failed => self.feed(Input::ConnectionFailed(id)),
+            ConnectionEvent::Works => self.feed(Input::ConnectionWorks(id)),
             ConnectionEvent::Lost => self.feed(Input::ConnectionLost(id)),
             ConnectionEvent::BufferLow => self.flush(),
             ConnectionEvent::Message(channel, data) => {
