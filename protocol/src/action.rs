@@ -29,6 +29,8 @@ pub enum Input {
     SocketMessage(Vec<u8>),
     /// The WebSocket closed or failed to open.
     SocketClosed,
+    /// Whether the server answers, as [`Command::AskServer`] wants to know.
+    ServerAnswers(bool),
     /// The browser made and applied the local description of a connection.
     LocalDescription(ConnectionId, String),
     /// A candidate was found, as the text of `RTCIceCandidate.candidate`; not sent for the empty end mark.
@@ -66,6 +68,7 @@ impl std::fmt::Debug for Input {
             Self::SocketOpened => f.write_str("SocketOpened"),
             Self::SocketMessage(bytes) => write!(f, "SocketMessage({} bytes)", bytes.len()),
             Self::SocketClosed => f.write_str("SocketClosed"),
+            Self::ServerAnswers(answers) => write!(f, "ServerAnswers({answers})"),
             Self::LocalDescription(id, sdp) => write!(f, "LocalDescription({id:?}, {} bytes)", sdp.len()),
             Self::LocalCandidate(id, _) => write!(f, "LocalCandidate({id:?})"),
             Self::GatheringComplete(id) => write!(f, "GatheringComplete({id:?})"),
@@ -194,6 +197,10 @@ pub enum Command {
         /// With [`close::WILL_RETURN`](crate::signal::close::WILL_RETURN), or else without a code, as a goodbye.
         will_return: bool,
     },
+    /// Find out whether the server answers an HTTP request within [`SERVER_ANSWER_MS`](crate::timing::SERVER_ANSWER_MS),
+    /// at the address of the WebSocket; report [`Input::ServerAnswers`]. Any answer will do but an error of a server
+    /// before it (status 500 and up).
+    AskServer,
     /// Make an RTCPeerConnection with its negotiated channels, and start it; report [`Input::LocalDescription`], and
     /// candidates as they are found.
     OpenConnection(ConnectionId, Start),
@@ -214,6 +221,7 @@ impl std::fmt::Debug for Command {
             Self::OpenSocket { .. } => f.write_str("OpenSocket"),
             Self::SendSocket(bytes) => write!(f, "SendSocket({} bytes)", bytes.len()),
             Self::CloseSocket { .. } => f.write_str("CloseSocket"),
+            Self::AskServer => f.write_str("AskServer"),
             Self::OpenConnection(id, start) => write!(f, "OpenConnection({id:?}, {start:?})"),
             Self::SetAnswer(id, sdp) => write!(f, "SetAnswer({id:?}, {} bytes)", sdp.len()),
             Self::AddCandidate(id, _) => write!(f, "AddCandidate({id:?})"),

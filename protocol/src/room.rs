@@ -258,6 +258,7 @@ impl Room {
             Input::SocketOpened => self.server.opened(),
             Input::SocketMessage(bytes) => self.server.message(now, &bytes),
             Input::SocketClosed => self.server.closed(now),
+            Input::ServerAnswers(answers) => self.server.answers(now, answers),
             Input::LocalDescription(id, sdp) => self.local_description(now, id, &sdp),
             Input::LocalCandidate(id, line) => self.local_candidate(now, id, &line),
             Input::GatheringComplete(id) => {

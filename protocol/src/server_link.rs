@@ -30,10 +30,19 @@ enum State {
     /// Until welcome or this time.
     Joining(u64),
     Up,
-    /// Until this time.
+    /// Until this time, or until the server [answers](Asking).
     Backoff(u64),
     /// Put aside until told otherwise.
     Parked,
+}
+
+/// Whether the server is asked for an answer while the WebSocket waits.
+#[derive(Debug, PartialEq, Eq)]
+enum Asking {
+    No,
+    /// At this time.
+    Next(u64),
+    Asked,
 }
 
 #[derive(Debug)]
@@ -50,7 +59,11 @@ pub(crate) struct ServerLink {
     first_message: Option<Vec<u8>>,
     /// Why the server last refused, if it did, when the time for joining runs out.
     last_refusal: Option<RoomError>,
+    /// Attempts in a row that came to nothing.
     failures: u32,
+    asking: Asking,
+    /// It answered before the last attempt.
+    answered: bool,
     heard_at: u64,
     ping_until: Option<u64>,
     random: Random,
@@ -69,6 +82,8 @@ impl ServerLink {
             first_message: None,
             last_refusal: None,
             failures: 0,
+            asking: Asking::No,
+            answered: false,
             heard_at: 0,
             ping_until: None,
             random: Random::new(seed),
@@ -98,7 +113,8 @@ impl ServerLink {
             State::Up => Some(self.ping_until.unwrap_or(self.heard_at + timing::SOCKET_IDLE_MS)),
             State::Idle | State::Warming | State::Parked => None,
         };
-        [state, self.join_by].into_iter().flatten().min()
+        let ask = if let Asking::Next(at) = self.asking { Some(at) } else { None };
+        [state, ask, self.join_by].into_iter().flatten().min()
     }
 
     /// Cards are being made; a join follows.
@@ -107,6 +123,7 @@ impl ServerLink {
             self.join_by = Some(now + self.join_timeout_ms);
             self.events.push_back(ServerEvent::State(SignalingState::Connecting));
         }
+        self.asking = Asking::No;
         self.state = State::Warming;
     }
 
@@ -169,6 +186,7 @@ impl ServerLink {
             self.close_socket();
             self.closed(now);
             if refusal == Refusal::GoingAway {
+                self.asking = Asking::No;
                 self.state = State::Backoff(now + self.random.below(timing::SPREAD_MS));
             }
         } else {
@@ -191,15 +209,45 @@ impl ServerLink {
         if matches!(self.state, State::Idle | State::Warming | State::Backoff(_) | State::Parked) {
             return;
         }
-        let base = timing::BACKOFF_MS.0;
         self.lose(now);
-        let (early_ms, early_most) = timing::EARLY_BACKOFF_MS;
-        let early = self.lost_at.is_some_and(|lost| now < lost + early_ms);
-        let most = if early { early_most } else { timing::BACKOFF_MS.1 };
-        let ceiling = (base << self.failures.min(10)).min(most);
         self.failures += 1;
-        // Full jitter, so that the members of a restarted server do not come back in one wave.
-        self.state = State::Backoff(now + base / 4 + self.random.below(ceiling));
+        if self.failures <= timing::QUICK_TRIES {
+            self.state = State::Backoff(now + self.backoff());
+        } else {
+            let (shortest, longest) = timing::SLOW_TRY_MS;
+            let slow = (shortest << (self.failures - timing::QUICK_TRIES - 1).min(10)).min(longest);
+            self.state = State::Backoff(now + slow / 2 + self.random.below(slow));
+            // One that answers, and then lets nobody in, is given time.
+            let pause = if self.answered { self.backoff() } else { self.ask_pause(now) };
+            self.asking = Asking::Next(now + pause);
+        }
+        self.answered = false;
+    }
+
+    /// Full jitter, so that the members of a restarted server do not come back in one wave.
+    fn backoff(&mut self) -> u64 {
+        let (base, most) = timing::BACKOFF_MS;
+        base / 4 + self.random.below((base << (self.failures - 1).min(10)).min(most))
+    }
+
+    fn ask_pause(&mut self, now: u64) -> u64 {
+        let early = self.lost_at.is_none_or(|lost| now < lost + timing::EARLY_MS);
+        let pause = if early { timing::ASK_SERVER_MS.0 } else { timing::ASK_SERVER_MS.1 };
+        pause + self.random.below(2 * pause)
+    }
+
+    /// Whether the server answers a plain request, as it was asked to.
+    pub(crate) fn answers(&mut self, now: u64, answers: bool) {
+        if self.asking != Asking::Asked {
+            return;
+        }
+        self.answered = answers;
+        if answers {
+            self.asking = Asking::No;
+            self.state = State::Backoff(now);
+        } else {
+            self.asking = Asking::Next(now + self.ask_pause(now));
+        }
     }
 
     fn lose(&mut self, now: u64) {
@@ -220,6 +268,7 @@ impl ServerLink {
     pub(crate) fn park(&mut self) {
         self.close_socket();
         self.ping_until = None;
+        self.asking = Asking::No;
         self.state = State::Parked;
     }
 
@@ -260,6 +309,10 @@ impl ServerLink {
             self.join_by = None;
             let error = self.last_refusal.take().unwrap_or(RoomError::Unreachable(self.join_timeout_ms));
             return self.events.push_back(ServerEvent::Failed(error));
+        }
+        if matches!(self.asking, Asking::Next(at) if at <= now) {
+            self.asking = Asking::Asked;
+            self.events.push_back(ServerEvent::Do(Command::AskServer));
         }
         match self.state {
             State::Joining(at) if at <= now => {

@@ -11,8 +11,17 @@ pub const RETURN_MS: u64 = 2_500;
 pub const JOIN_MS: u64 = 10_000;
 /// Shortest and longest back-off before the WebSocket is opened again; the wait doubles, with full jitter.
 pub const BACKOFF_MS: (u64, u64) = (250, 8_000);
-/// The longest while peers may still be waiting for us: the first minute.
-pub const EARLY_BACKOFF_MS: (u64, u64) = (60_000, 1_000);
+/// After as many failures in a row the WebSocket is opened only when the server answers a plain request: browsers let
+/// WebSockets wait for longer and longer when others have failed (Chromium up to 5 s, Firefox up to a minute).
+pub const QUICK_TRIES: u32 = 3;
+/// Between two such requests while peers may still be waiting for us, and later.
+pub const ASK_SERVER_MS: (u64, u64) = (250, 2_000);
+/// How long that is: the first minute.
+pub const EARLY_MS: u64 = 60_000;
+/// How long the server may take to answer one.
+pub const SERVER_ANSWER_MS: u32 = 2_000;
+/// First and longest wait for the WebSocket when no answer comes: the page may not be allowed such requests.
+pub const SLOW_TRY_MS: (u64, u64) = (10_000, 60_000);
 /// When the server goes down and says so, its members come back spread over this time.
 pub const SPREAD_MS: u64 = 5_000;
 /// Silence after which the server is asked for a sign of life.
@@ -66,8 +75,9 @@ pub const DIRECT_DEAD_MS: u64 = 5_000;
 pub const LOST_MS: u64 = 8_000;
 /// And not before it had this long to come back.
 pub const PROBE_MS: u64 = 3_000;
-/// A peer that nothing is heard from has left after this, unless the application says otherwise.
-pub const PEER_TIMEOUT_MS: u64 = 60_000;
+/// A peer that nothing is heard from has left after this, unless the application says otherwise: a minute, and the time
+/// that finding back takes a peer that was cut off for so long.
+pub const PEER_TIMEOUT_MS: u64 = 65_000;
 /// First pause before the newest value of a latest channel is sent again; it doubles up to the second.
 pub const LATEST_RETRY_MS: (u64, u64) = (250, 2_000);
 /// What went through the server is sent again when nothing was acknowledged for this long.

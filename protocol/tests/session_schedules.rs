@@ -43,7 +43,8 @@ fn run(seed: u64, trace: bool) -> Result<(), String> {
     let relay =
         [RelayMode::First, RelayMode::First, RelayMode::Fallback, RelayMode::Never][below(4) as usize];
     let window = (64 * 1024) << below(5);
-    let options = Options { relay, window, relay_bulk: below(2) == 0, ..Options::default() };
+    // Nothing lasts so long that a peer would be given up.
+    let options = Options { relay, window, relay_bulk: below(2) == 0, peer_timeout_ms: 600_000 };
     let mut world = World::new(seed, faults);
     world.set_faults(faults);
     world.trace = trace;
@@ -64,7 +65,6 @@ fn run(seed: u64, trace: bool) -> Result<(), String> {
     for _ in 0..below(6) {
         world.run_for(below(6_000));
         let (a, b) = (peers[below(count as u64) as usize], peers[below(count as u64) as usize]);
-        // Nothing lasts so long that a peer would be given up.
         let (ms, what) = (below(8_000), below(8));
         if trace {
             let names = [

@@ -31,7 +31,7 @@ export interface JoinOptions<P extends Protocol> {
    * 1 MiB by default.
    */
   readonly windowBytes?: number;
-  /** How long a silent peer is waited for before it has left, in milliseconds (60,000 by default, at least 5,000). */
+  /** How long a silent peer is waited for before it has left, in milliseconds (65,000 by default, at least 5,000). */
   readonly peerTimeoutMs?: number;
   /**
    * Whether this page comes back under the same id when it is reloaded (by default it does). A duplicate of its tab has

@@ -4,6 +4,7 @@ use super::app::Bytes;
 use super::{ConnectionKey, Happening, Peer, World, browser, hub};
 use crate::action::{Action, Command, Event, Input};
 use crate::signal::LeaveReason;
+use crate::timing;
 
 impl World {
     pub(super) fn act(&mut self, peer: usize, action: Action<Bytes>) {
@@ -103,6 +104,13 @@ impl World {
                     let lost = Happening::Input(other, Input::ConnectionLost(other_id));
                     self.after(self.faults.delay_ms.0 + 7, lost);
                 }
+            }
+            Command::AskServer => {
+                let (wait_ms, answers) = match (self.peers[peer].socket_dead, &self.hub) {
+                    (true, _) => (u64::from(timing::SERVER_ANSWER_MS), false),
+                    (false, hub) => (2 * self.faults.delay_ms.1, hub.is_some()),
+                };
+                self.after(wait_ms, Happening::Input(peer, Input::ServerAnswers(answers)));
             }
             Command::KeepToken(token) => self.peers[peer].kept_token = Some(token),
         }

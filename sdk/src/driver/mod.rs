@@ -252,6 +252,15 @@ impl Driver {
                 }
             }
             Command::CloseSocket { will_return } => self.drop_socket(will_return),
+            Command::AskServer => {
+                let (me, url) = (self.me.clone(), self.url.clone());
+                spawn_local(async move {
+                    let answers = socket::answers(&url).await;
+                    if let Some(driver) = me.upgrade() {
+                        driver.feed(Input::ServerAnswers(answers));
+                    }
+                });
+            }
             Command::OpenConnection(id, start) => {
                 let me = self.me.clone();
                 let report: Report = Rc::new(move |id, event| {

@@ -4,9 +4,12 @@ use std::cell::Cell;
 
 use gloo::events::EventListener;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
-use peerloom_protocol::signal::close;
+use peerloom_protocol::{signal::close, timing};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{BinaryType, MessageEvent, WebSocket};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    AbortSignal, BinaryType, MessageEvent, RequestCache, RequestInit, RequestMode, Response, WebSocket,
+};
 
 use crate::error::Error;
 
@@ -69,6 +72,20 @@ impl Socket {
             self.sent_bytes.set(self.sent_bytes.get() + bytes.len() as u64);
         }
     }
+}
+
+/// Whether a server answers at the address of a WebSocket. Servers before it answer with 500 and up when it is down; the
+/// status of another origin's answer cannot be read, and counts as a good one.
+pub(crate) async fn answers(url: &str) -> bool {
+    // "ws" in front becomes "http", and so "wss" "https".
+    let url = format!("http{}", url.get(2..).unwrap_or_default());
+    let request = RequestInit::new();
+    request.set_mode(RequestMode::NoCors);
+    request.set_cache(RequestCache::NoStore);
+    request.set_signal(Some(&AbortSignal::timeout_with_u32(timing::SERVER_ANSWER_MS)));
+    let Some(window) = web_sys::window() else { return false };
+    let response = JsFuture::from(window.fetch_with_str_and_init(&url, &request)).await;
+    response.is_ok_and(|response| response.unchecked_ref::<Response>().status() < 500)
 }
 
 impl Drop for Socket {

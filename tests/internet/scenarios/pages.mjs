@@ -77,9 +77,9 @@ export default [
       leftMs: 12_000,
     },
   ),
-  crashed("crash-without-server", "F16: b's browser is killed while there is no server: gone after 60 s", {
+  crashed("crash-without-server", "F16: b's browser is killed while there is no server: gone after 65 s", {
     serverToo: true,
     suspectMs: 4_000,
-    leftMs: 60_000,
+    leftMs: 65_000,
   }),
 ];

@@ -5,8 +5,7 @@ const SUSPECT_MS = 4_000;
 
 /** b is cut off for so long; `flowingMs` is promised from its return to the first message, each way. */
 async function cutOff(world, ms, flowingMs) {
-  // As long as a peer is waited for by default, and what finding the way back takes.
-  const { a, b } = await world.pair({ options: { peerTimeoutMs: 90_000 } });
+  const { a, b } = await world.pair();
   await world.sleep(1_000);
   const cut = world.note(`b is cut off for ${ms} ms`);
   const back = await world.cutOff("b", ms);
