@@ -8,7 +8,7 @@
 import { parseArgs } from "node:util";
 import { buildLink, lackOfNetwork } from "../tests/internet/lib/network.mjs";
 import { lackOfBrowsers, runScenario, titleOf } from "../tests/internet/lib/run.mjs";
-import { ready, scenarios } from "../tests/internet/scenarios/index.mjs";
+import { patient, ready, scenarios } from "../tests/internet/scenarios/index.mjs";
 import { buildAll } from "./lib/products.mjs";
 import { Failure } from "./lib/run.mjs";
 import { main, say } from "./lib/steps.mjs";
@@ -38,7 +38,7 @@ function options() {
 function list() {
   const width = Math.max(...scenarios.map(({ name }) => name.length));
   for (const { name, title } of scenarios) {
-    const later = ready.some((one) => one.name === name) ? "" : " [not in npm test]";
+    const later = [...ready, ...patient].some((one) => one.name === name) ? "" : " [not in npm test]";
     console.log(`${name.padEnd(width)}  ${title}${later}`);
   }
 }

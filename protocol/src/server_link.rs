@@ -42,7 +42,8 @@ enum Asking {
     No,
     /// At this time.
     Next(u64),
-    Asked,
+    /// Since then.
+    Asked(u64),
 }
 
 #[derive(Debug)]
@@ -64,6 +65,8 @@ pub(crate) struct ServerLink {
     asking: Asking,
     /// It answered before the last attempt.
     answered: bool,
+    /// A WebSocket that carries a join was given up while it opened, and may open all the same.
+    stray: bool,
     heard_at: u64,
     ping_until: Option<u64>,
     random: Random,
@@ -84,6 +87,7 @@ impl ServerLink {
             failures: 0,
             asking: Asking::No,
             answered: false,
+            stray: false,
             heard_at: 0,
             ping_until: None,
             random: Random::new(seed),
@@ -129,7 +133,10 @@ impl ServerLink {
 
     pub(crate) fn join(&mut self, now: u64, join: Join) {
         let mut subprotocols = vec![signal::SUBPROTOCOL.to_owned()];
-        self.first_message = match signal::early_join(&join) {
+        // Firefox goes on with a WebSocket that was closed while it opened, up to a minute later. One that carries a join
+        // would let this page in a second time, in place of the living one. So only the first of all does.
+        let first = self.id.is_none() && self.failures == 0;
+        self.first_message = match signal::early_join(&join).filter(|_| first) {
             Some(early) => {
                 subprotocols.push(early);
                 None
@@ -181,7 +188,8 @@ impl ServerLink {
     fn refused(&mut self, now: u64, refusal: Refusal, detail: String) {
         if refusal == Refusal::PeerGone {
             // Its `Left` is on the way or was read already.
-        } else if refusal.is_passing() {
+        } else if refusal.is_passing() || refusal == Refusal::Replaced && std::mem::take(&mut self.stray) {
+            // Replaced by itself, if there is a stray.
             self.last_refusal = Some(RoomError::Refused(refusal, detail));
             self.close_socket();
             self.closed(now);
@@ -211,6 +219,7 @@ impl ServerLink {
         }
         self.lose(now);
         self.failures += 1;
+        let answered = std::mem::take(&mut self.answered);
         if self.failures <= timing::QUICK_TRIES {
             self.state = State::Backoff(now + self.backoff());
         } else {
@@ -218,10 +227,20 @@ impl ServerLink {
             let slow = (shortest << (self.failures - timing::QUICK_TRIES - 1).min(10)).min(longest);
             self.state = State::Backoff(now + slow / 2 + self.random.below(slow));
             // One that answers, and then lets nobody in, is given time.
-            let pause = if self.answered { self.backoff() } else { self.ask_pause(now) };
+            let pause = if answered { self.backoff() } else { self.pause(now) };
             self.asking = Asking::Next(now + pause);
         }
-        self.answered = false;
+    }
+
+    /// No word came from the server in time. Nothing was refused either, so nothing makes the browser hold the next
+    /// WebSocket back; and its own connection finds out at once when the network is back. One that is under way repeats
+    /// its first packet after 1, 3, 7, 15 s.
+    fn no_word(&mut self, now: u64) {
+        self.close_socket();
+        self.stray |= self.failures == 0 && self.first_message.is_none();
+        self.closed(now);
+        self.asking = Asking::No;
+        self.state = State::Backoff(now + self.pause(now));
     }
 
     /// Full jitter, so that the members of a restarted server do not come back in one wave.
@@ -230,7 +249,8 @@ impl ServerLink {
         base / 4 + self.random.below((base << (self.failures - 1).min(10)).min(most))
     }
 
-    fn ask_pause(&mut self, now: u64) -> u64 {
+    /// Between two attempts to reach a server that cannot be reached.
+    fn pause(&mut self, now: u64) -> u64 {
         let early = self.lost_at.is_none_or(|lost| now < lost + timing::EARLY_MS);
         let pause = if early { timing::ASK_SERVER_MS.0 } else { timing::ASK_SERVER_MS.1 };
         pause + self.random.below(2 * pause)
@@ -238,15 +258,14 @@ impl ServerLink {
 
     /// Whether the server answers a plain request, as it was asked to.
     pub(crate) fn answers(&mut self, now: u64, answers: bool) {
-        if self.asking != Asking::Asked {
-            return;
-        }
+        let Asking::Asked(since) = self.asking else { return };
         self.answered = answers;
-        if answers {
+        if answers || now >= since + u64::from(timing::SERVER_ANSWER_MS) / 2 {
+            // There, or without a word: see `no_word`.
             self.asking = Asking::No;
             self.state = State::Backoff(now);
         } else {
-            self.asking = Asking::Next(now + self.ask_pause(now));
+            self.asking = Asking::Next(now + self.pause(now));
         }
     }
 
@@ -311,14 +330,11 @@ impl ServerLink {
             return self.events.push_back(ServerEvent::Failed(error));
         }
         if matches!(self.asking, Asking::Next(at) if at <= now) {
-            self.asking = Asking::Asked;
+            self.asking = Asking::Asked(now);
             self.events.push_back(ServerEvent::Do(Command::AskServer));
         }
         match self.state {
-            State::Joining(at) if at <= now => {
-                self.close_socket();
-                self.closed(now);
-            }
+            State::Joining(at) if at <= now => self.no_word(now),
             State::Backoff(at) if at <= now => self.events.push_back(ServerEvent::Rejoin),
             State::Up => match self.ping_until {
                 Some(at) if at <= now => {

@@ -91,6 +91,8 @@ enum Happening {
     SocketGone(usize, u32),
     ToServer(usize, u32, Vec<u8>),
     SocketRequest(usize, u32, Vec<String>),
+    /// A WebSocket request that its page has given up arrives all the same.
+    Stray(u32, Vec<String>),
     /// The server learns that the peer closed a socket.
     SocketClosed(usize, u32, LeaveReason),
     Connect(ConnectionKey, ConnectionKey),
@@ -486,7 +488,7 @@ impl World {
                 let count = self.browser.open_between(a, b);
                 assert!(count <= 1, "peers {a} and {b} share {count} connections at {} ms", self.now);
             }
-            let most = self.peers.len() - 1 + 4;
+            let most = self.peers[a].app.known() + 4;
             let live = self.browser.live(a);
             assert!(live <= most, "peer {a} holds {live} connections at {} ms", self.now);
         }

@@ -193,7 +193,7 @@ impl World {
             | Happening::SocketGone(peer, _) => (*peer, false),
             Happening::Frame((peer, _), ..) => (*peer, false),
             Happening::Connect(one, _) => (one.0, false),
-            Happening::Look(..) => return None,
+            Happening::Look(..) | Happening::Stray(..) => return None,
         };
         let Peer { frozen, socket_dead, .. } = &self.peers[peer];
         // What a frozen page has sent before still goes out.
@@ -232,6 +232,11 @@ impl World {
             }
             Happening::SocketRequest(peer, socket, subprotocols) => {
                 if self.peers[peer].socket != Some(socket) {
+                    // Some browsers go on with a WebSocket that was closed while it opened.
+                    if self.chance(50) {
+                        let wait_ms = self.random.below(10_000);
+                        self.after(wait_ms, Happening::Stray(socket, subprotocols));
+                    }
                     return;
                 }
                 let delay = self.faults.delay_ms.1;
@@ -242,6 +247,13 @@ impl World {
                         self.after(delay, Happening::SocketOpened(peer, socket));
                         self.deliver(out);
                     }
+                }
+            }
+            Happening::Stray(socket, subprotocols) => {
+                if let Some(hub) = &mut self.hub {
+                    let mut out = hub.upgrade(socket, &subprotocols, &mut self.random);
+                    out.extend(hub.remove(socket, LeaveReason::Lost));
+                    self.deliver(out);
                 }
             }
             Happening::ToServer(peer, socket, bytes) => {

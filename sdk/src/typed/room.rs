@@ -98,7 +98,7 @@ impl Builder {
         self
     }
 
-    /// How long a silent peer is waited for before it has left, in milliseconds; 60,000 by default.
+    /// How long a silent peer is waited for before it has left, in milliseconds; 65,000 by default.
     pub fn peer_timeout_ms(mut self, timeout_ms: u32) -> Self {
         self.options.peer_timeout_ms = u64::from(timeout_ms.max(5_000));
         self

@@ -1,9 +1,12 @@
 // Running scenarios: one, or all that are ready.
 import { findBrowsers } from "../../../scripts/lib/browsers.mjs";
 import { say } from "../../../scripts/lib/steps.mjs";
-import { ready, scenarios } from "../scenarios/index.mjs";
+import { patient, ready, scenarios } from "../scenarios/index.mjs";
 import { within } from "./wait.mjs";
 import { World } from "./world.mjs";
+
+/** Scenarios that mostly wait, at a time. */
+const LANES = 3;
 
 /** How a scenario with these browsers is called. */
 export const titleOf = ({ name, pages = 2 }, kinds) => (pages === 0 ? name : `${name} (${kinds.join(", ")})`);
@@ -31,23 +34,28 @@ export async function runScenario(scenario, kinds, { seed, serverLog } = {}) {
   return { failures, measures, timeline: timeline.lines(), seed: world.seed };
 }
 
-/** Runs what is ready, as a suite of `npm test`. The timeline is printed only where something failed. */
+/** Runs one scenario that is ready and enters how it went. The timeline is printed only where something failed. */
+async function runOne({ name, kinds }, counts) {
+  const scenario = scenarios.find((one) => one.name === name);
+  const title = titleOf(scenario, kinds);
+  const [missing] = await lackOfBrowsers(scenario, kinds);
+  if (missing) return counts.skipped.push(`${title}: ${missing}`);
+  const { failures, measures, timeline, seed } = await runScenario(scenario, kinds);
+  const passed = failures.length === 0;
+  counts[passed ? "passed" : "failed"] += 1;
+  say(`${passed ? "passed" : "FAILED"}: ${title}, seed ${seed}`);
+  if (!passed) console.log(["", ...timeline, "", ...measures, "", ...failures, ""].join("\n"));
+  else for (const line of measures.filter((line) => !line.includes("sent"))) console.log(`    ${line}`);
+}
+
+/** Runs what is ready, as a suite of `npm test`: one after the other, and those that mostly wait a few at a time. */
 export async function runReady() {
   const counts = { passed: 0, failed: 0, skipped: [] };
-  for (const { name, kinds } of ready) {
-    const scenario = scenarios.find((one) => one.name === name);
-    const title = titleOf(scenario, kinds);
-    const [missing] = await lackOfBrowsers(scenario, kinds);
-    if (missing) {
-      counts.skipped.push(`${title}: ${missing}`);
-      continue;
-    }
-    const { failures, measures, timeline, seed } = await runScenario(scenario, kinds);
-    const passed = failures.length === 0;
-    counts[passed ? "passed" : "failed"] += 1;
-    say(`${passed ? "passed" : "FAILED"}: ${title}, seed ${seed}`);
-    if (!passed) console.log(["", ...timeline, "", ...measures, "", ...failures, ""].join("\n"));
-    else for (const line of measures.filter((line) => !line.includes("sent"))) console.log(`    ${line}`);
-  }
+  for (const one of ready) await runOne(one, counts);
+  const queue = [...patient];
+  const lane = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await runOne(next, counts);
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
   return counts;
 }

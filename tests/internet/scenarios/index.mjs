@@ -14,8 +14,8 @@ const CHROMIUM = ["chromium", "chromium"];
 const MIXED = ["chromium", "firefox"];
 
 /**
- * What `npm test` runs: fast scenarios whose promises are kept. Whatever is not here can be run by name: it takes long,
- * or waits for what is not built yet.
+ * What `npm test` runs: fast scenarios whose promises are kept. Whatever is neither here nor below can be run by name: it
+ * takes long, or waits for what is not built yet.
  */
 export const ready = [
   { name: "link-impairments", kinds: [] },
@@ -32,4 +32,25 @@ export const ready = [
   { name: "router-forgets", kinds: CHROMIUM },
   { name: "server-killed", kinds: MIXED },
   { name: "reload", kinds: CHROMIUM },
+];
+
+/** What it runs as well, a few at a time: they take long, but mostly wait. */
+export const patient = [
+  { name: "page-paused-5min", kinds: CHROMIUM },
+  { name: "crash-without-server", kinds: CHROMIUM },
+  { name: "partition-60s", kinds: MIXED },
+  { name: "both-paths-dead-direct-back", kinds: CHROMIUM },
+  { name: "both-paths-dead-server-back", kinds: MIXED },
+  { name: "server-replaced-20-times", kinds: MIXED },
+  { name: "server-frozen", kinds: MIXED },
+  { name: "browser-asleep-20s", kinds: CHROMIUM },
+  { name: "page-paused-20s", kinds: CHROMIUM },
+  { name: "loss-20", kinds: CHROMIUM },
+  { name: "far-away", kinds: CHROMIUM },
+  { name: "symmetric-routers", kinds: CHROMIUM },
+  { name: "address-change", kinds: CHROMIUM },
+  { name: "public-address-changes", kinds: CHROMIUM },
+  { name: "server-late", kinds: MIXED },
+  { name: "server-ends", kinds: CHROMIUM },
+  { name: "crash", kinds: MIXED },
 ];
