@@ -2,12 +2,12 @@
 
 use std::cell::Cell;
 
-use gloo::events::EventListener;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use peerloom_protocol::signal::close;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{BinaryType, MessageEvent, WebSocket};
 
+use super::listener::EventListener;
 use crate::error::Error;
 
 /// What a socket reports.
