@@ -10,7 +10,7 @@ const OPTIMIZE = [
   "--skip-pass=memory-packing",
   // The stack is the first thing in memory and grows down from 1 MiB, so nothing is ever kept in the first KiB.
   "--low-memory-unused",
-  // Merging every function that is called once into its caller makes a smaller module that compresses worse: 5 % of it.
+  // Merging every function that is called once into its caller makes a smaller module that compresses worse: 0.5 % of it.
   "--one-caller-inline-max-function-size=20",
 ];
 
