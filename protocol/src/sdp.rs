@@ -220,8 +220,9 @@ pub fn sanitize(kind: SdpKind, sdp: &str) -> Result<String, SdpError> {
 /// The ICE user name fragment of a description, which tells one ICE generation from the next. `None` when there is
 /// none, or not a valid one.
 pub fn ufrag(sdp: &str) -> Option<&str> {
-    // One in the section stands behind, and overrides, one for the whole session.
-    let value = sdp.lines().rev().find_map(|line| line.strip_prefix("a=ice-ufrag:"))?;
+    // The last: one in the section stands behind, and overrides, one for the whole session.
+    let value = sdp.split('\n').fold(None, |last, line| line.strip_prefix("a=ice-ufrag:").or(last))?;
+    let value = value.strip_suffix('\r').unwrap_or(value);
     IceText::new(value).map(|_| value)
 }
 

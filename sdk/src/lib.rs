@@ -47,6 +47,11 @@ pub use typed::{
     Room, RoomEvent, Rpc, Sender, Stream, Streams, To,
 };
 
+// Not for the Rust API: there the page's own code chooses.
+#[cfg(all(feature = "npm", target_family = "wasm"))]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 /// The example of the README must compile.
 #[cfg(all(doctest, feature = "typed"))]
 #[doc = include_str!("../../README.md")]

@@ -77,3 +77,41 @@ fn forget_places(module: &mut Module) {
         names.into_iter().for_each(|name| bytes[name].fill(0));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use walrus::{FunctionBuilder, ModuleConfig, ValType};
+
+    use super::*;
+
+    /// A module with a function of this name, and a data segment at 1024 of a place, its file's name, and a text.
+    fn module(function: &str) -> Vec<u8> {
+        let mut module = Module::with_config(ModuleConfig::new());
+        let memory = module.memories.add_local(false, false, 1, None, None);
+        let mut data = [1040u32, 8, 12, 34].map(u32::to_le_bytes).concat();
+        data.extend(b"src/a.rs\0kept");
+        let offset = ConstExpr::Value(ir::Value::I32(1024));
+        module.data.add(DataKind::Active { memory, offset }, data);
+        let mut builder = FunctionBuilder::new(&mut module.types, &[], &[ValType::I32]);
+        builder.name(function.to_owned()).func_body().i32_const(7);
+        let id = builder.finish(vec![], &mut module.funcs);
+        module.exports.add("function", id);
+        module.emit_wasm()
+    }
+
+    #[test]
+    fn panics_trap_and_keep_no_place() {
+        let stripped = strip(&module("_ZN4core9panicking9panic_fmt17h0123456789abcdefE")).unwrap();
+        let module = ModuleConfig::new().parse(&stripped).unwrap();
+        let (_, function) = module.funcs.iter_local().next().unwrap();
+        let instrs = &function.block(function.entry_block()).instrs;
+        assert!(matches!(instrs[..], [(ir::Instr::Unreachable(_), _)]));
+        assert_eq!(module.data.iter().next().unwrap().value, [&[0; 24][..], b"\0kept"].concat());
+    }
+
+    #[test]
+    fn a_module_without_names_is_refused() {
+        let error = strip(&module("other")).unwrap_err();
+        assert!(error.to_string().contains("names"));
+    }
+}

@@ -197,6 +197,7 @@ fn a_card_keeps_the_candidates_that_reach_furthest() {
 fn ufrag_is_the_one_that_counts() {
     assert_eq!(ufrag(CLEAN_OFFER), Some("Tr2d"));
     assert_eq!(ufrag(&changed("t=0 0", "a=ice-ufrag:session")), Some("Tr2d"));
+    assert_eq!(ufrag("a=ice-ufrag:last"), Some("last"));
     assert_eq!(ufrag(&changed("Tr2d", "no good")), None);
     assert_eq!(ufrag(ROLE_HINT_OFFER), None);
 }

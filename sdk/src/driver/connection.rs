@@ -7,7 +7,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use gloo::events::EventListener;
 use js_sys::{ArrayBuffer, Reflect, Uint8Array};
 use peerloom_protocol::action::{ConnectionId, Start};
 use peerloom_protocol::hello::{Delivery, Hello};
@@ -20,6 +19,7 @@ use web_sys::{
     RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
 };
 
+use super::listener::EventListener;
 use crate::error::Error;
 
 /// What a connection reports. The numbers are data-channel ids: 0 is the control channel.

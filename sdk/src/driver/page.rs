@@ -1,6 +1,5 @@
 //! The page around a room: its coming and going, its network, and what outlives a reload.
 
-use gloo::events::EventListener;
 use js_sys::Reflect;
 use peerloom_protocol::action::Input;
 use peerloom_protocol::id::ResumeToken;
@@ -8,6 +7,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{EventTarget, Storage};
 
 use super::Driver;
+use super::listener::EventListener;
 
 /// Where this tab keeps the token of a room from one page to the next.
 pub(super) struct Keepsake {

@@ -44,16 +44,15 @@ impl<T> Tickets<T> {
     }
 
     pub(super) fn settle(&mut self, ticket: Ticket, value: T) {
-        if let Some(at) = self.0.iter().position(|(known, _)| *known == ticket)
-            && let Some((_, sender)) = self.0.remove(at)
-        {
+        if let Some(sender) = self.take(ticket) {
             // Whoever dropped the receiver no longer wants to know.
             let _ = sender.send(value);
         }
     }
 
-    fn close(&mut self, ticket: Ticket) {
-        self.0.retain(|(known, _)| *known != ticket);
+    fn take(&mut self, ticket: Ticket) -> Option<oneshot::Sender<T>> {
+        let at = self.0.iter().position(|(known, _)| *known == ticket)?;
+        self.0.remove(at).map(|(_, sender)| sender)
     }
 }
 
@@ -95,7 +94,7 @@ impl Driver {
     /// Takes a waiting send back. It is then not sent at all; a send already queued goes out.
     pub(crate) fn cancel(&self, channel: ChannelIndex, ticket: Ticket) {
         self.node.borrow_mut().cancel(now_ms(), channel, ticket);
-        self.queued.borrow_mut().close(ticket);
+        self.queued.borrow_mut().take(ticket);
         self.schedule_flush();
     }
 

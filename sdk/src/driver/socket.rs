@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 
-use gloo::events::EventListener;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use peerloom_protocol::{signal::close, timing};
 use wasm_bindgen::{JsCast, JsValue};
@@ -11,6 +10,7 @@ use web_sys::{
     AbortSignal, BinaryType, MessageEvent, RequestCache, RequestInit, RequestMode, Response, WebSocket,
 };
 
+use super::listener::EventListener;
 use crate::error::Error;
 
 /// What a socket reports.

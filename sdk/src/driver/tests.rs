@@ -1,7 +1,7 @@
 //! In a real browser: the driver's pieces against real connections, without a server.
 #![allow(clippy::unwrap_used)] // A failed step is a failed test.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use gloo::timers::future::TimeoutFuture;
@@ -11,9 +11,10 @@ use peerloom_protocol::channel::Payload as _;
 use peerloom_protocol::hello::{Delivery, Hello};
 use peerloom_protocol::sdp::{self, DtlsRole, SdpKind};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-use web_sys::RtcConfiguration;
+use web_sys::{Event, EventTarget, RtcConfiguration};
 
 use super::connection::{Connection, ConnectionEvent, Report};
+use super::listener::EventListener;
 use super::{Payload, server_address};
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -144,4 +145,20 @@ fn server_addresses_become_socket_addresses() {
     for bad in ["example.org", "ftp://example.org", "http://", "http:///"] {
         assert_eq!(server_address(bad).unwrap_err().code(), "bad-url");
     }
+}
+
+#[wasm_bindgen_test]
+fn a_dropped_listener_hears_nothing() {
+    let target = EventTarget::new().unwrap();
+    let heard = Rc::new(Cell::new(0));
+    let count = heard.clone();
+    let listener = EventListener::new(&target, "tick", move |_| count.set(count.get() + 1));
+    let dispatch = |name| target.dispatch_event(&Event::new(name).unwrap()).unwrap();
+    dispatch("tick");
+    dispatch("tock");
+    assert_eq!(heard.get(), 1);
+    drop(listener);
+    dispatch("tick");
+    assert_eq!(heard.get(), 1);
+    assert_eq!(Rc::strong_count(&heard), 1, "the callback is freed with its listener");
 }
