@@ -143,7 +143,7 @@ impl ServerLink {
             }
             None => Some(codec::encode(&ClientMessage::Join(join))),
         };
-        let patience = if self.failures.is_multiple_of(3) { timing::WELCOME_MS } else { timing::RETURN_MS };
+        let patience = if self.id.is_none() { timing::WELCOME_MS } else { timing::RETURN_MS };
         self.state = State::Joining(now + patience);
         self.events.push_back(ServerEvent::Do(Command::OpenSocket { subprotocols }));
     }
@@ -232,9 +232,8 @@ impl ServerLink {
         }
     }
 
-    /// No word came from the server in time. Nothing was refused either, so nothing makes the browser hold the next
-    /// WebSocket back; and its own connection finds out at once when the network is back. One that is under way repeats
-    /// its first packet after 1, 3, 7, 15 s.
+    /// No word came from the server in time: the network swallows packets. The next attempt follows at once. It is a
+    /// question to the server itself, and a plain request would only take one of the browser's connections.
     fn no_word(&mut self, now: u64) {
         self.close_socket();
         self.stray |= self.failures == 0 && self.first_message.is_none();

@@ -2,11 +2,12 @@
 
 /// How long a join waits for its warm connections to find a first candidate before it goes out without.
 pub const WARM_UP_MS: u64 = 150;
-/// From opening the WebSocket to the welcome, when joining for the first time and at every third attempt to come back.
+/// From opening the WebSocket to the welcome, when joining for the first time.
 pub const WELCOME_MS: u64 = 5_000;
-/// The same for the other attempts to come back. A connection request that is lost in a dead network is repeated after
-/// 1 and 3 s, so a new one soon finds a network that is back before the old one would.
-pub const RETURN_MS: u64 = 2_500;
+/// The same when coming back. In a dead network the system repeats the first packet after 1, 3 and 7 s (newer ones every
+/// second for 5 s, and after 7), so an attempt of this length soon finds a network that is back. More and shorter ones
+/// would find it sooner, but Firefox keeps the connections of those given up, and makes no more than 6.
+pub const RETURN_MS: u64 = 10_000;
 /// A first join that the server has not let in by then fails, unless the application says otherwise.
 pub const JOIN_MS: u64 = 10_000;
 /// Shortest and longest back-off before the WebSocket is opened again; the wait doubles, with full jitter.
