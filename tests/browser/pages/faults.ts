@@ -56,6 +56,22 @@ export function refuseAnswers(count: number): void {
   );
 }
 
+/** What is written from a card begins so; what is written from an answer has the session number of that answer. */
+const FROM_CARD = "v=0\r\no=- 1 1 ";
+
+/** Cards lead to no connection from now on; offers and answers do. */
+export function refuseCards(): void {
+  wrap(
+    "Remote",
+    (original) =>
+      function (description) {
+        if (description.type !== "answer" || !description.sdp?.startsWith(FROM_CARD))
+          return original.call(this, description);
+        return Promise.reject(new DOMException("refused by the test", "OperationError"));
+      },
+  );
+}
+
 /** No direct path can be made from now on, as on a network without UDP: cards and offers of others are refused. */
 export function refuseConnections(): void {
   wrap(
