@@ -132,12 +132,24 @@ export function watchChannels(): void {
   };
 }
 
+function openChannel(label: string): RTCDataChannel {
+  const [open, ...more] = channels.filter(
+    (channel) => channel.label === label && channel.readyState === "open",
+  );
+  if (open === undefined || more.length > 0) throw new Error(`not one open channel ${label}`);
+  return open;
+}
+
 /** Sends on the open channel of this label behind the package's back, as a page with other code would. */
 export function sendRaw(label: string, data: string | number[]): void {
-  const open = channels.filter((channel) => channel.label === label && channel.readyState === "open");
-  if (open.length !== 1) throw new Error(`${open.length} open channels ${label}`);
-  if (typeof data === "string") open[0]?.send(data);
-  else open[0]?.send(new Uint8Array(data));
+  const channel = openChannel(label);
+  if (typeof data === "string") channel.send(data);
+  else channel.send(new Uint8Array(data));
+}
+
+/** Closes the open channel of this label behind the package's back; the rest of its connection stays. */
+export function closeChannel(label: string): void {
+  openChannel(label).close();
 }
 
 let failed = 0;
