@@ -32,4 +32,6 @@ export const ready = [
   { name: "router-forgets", kinds: CHROMIUM },
   { name: "server-killed", kinds: MIXED },
   { name: "reload", kinds: CHROMIUM },
+  { name: "back-forward-cache", kinds: CHROMIUM },
+  { name: "back-forward-cache", kinds: MIXED },
 ];
