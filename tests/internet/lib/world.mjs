@@ -92,17 +92,21 @@ export class World {
   sleep = sleep;
   until = until;
 
-  async launch(host, kind) {
+  async launch(host, kind, { hideable = false } = {}) {
     const executablePath = { chromium: process.env.CHROMIUM_PATH, firefox: process.env.FIREFOX_PATH }[kind];
-    const options = { browser: kind, executablePath, trust: this.server.origin };
+    const screenProgram = process.env.XVFB_PATH;
+    const options = { browser: kind, executablePath, trust: this.server.origin, hideable, screenProgram };
     const number = await this.#network.hosts[host].do("launch", options);
     return new Browser(this, this.#network.hosts[host], number, kind);
   }
 
   /** Opens a page, called as its host, in a browser of its own. */
-  async open(host, { kind = this.kinds[this.pages.length] ?? "chromium", name = host } = {}) {
+  async open(
+    host,
+    { kind = this.kinds[this.pages.length] ?? "chromium", name = host, hideable = false } = {},
+  ) {
     const slot = this.pages.push(undefined) - 1;
-    const browser = await this.launch(host, kind);
+    const browser = await this.launch(host, kind, { hideable });
     const url = `${this.server.origin}/test/conversation.html`;
     const number = await this.#network.hosts[host].do("open", { browser: browser.number, url });
     const page = new Page(this, browser, number, name);
@@ -114,9 +118,9 @@ export class World {
     return page;
   }
 
-  /** Pages at hosts a and b, joined one after the other and connected. */
-  async pair(options = {}) {
-    const [a, b] = await Promise.all([this.open("a"), this.open("b")]);
+  /** Pages at hosts a and b, joined one after the other and connected. `hideable` is for b's browser. */
+  async pair(options = {}, { hideable = false } = {}) {
+    const [a, b] = await Promise.all([this.open("a"), this.open("b", { hideable })]);
     await a.join(options);
     await b.join(options);
     await Promise.all([a.sees(b, "connected"), b.sees(a, "connected")]);

@@ -34,4 +34,6 @@ export const ready = [
   { name: "reload", kinds: CHROMIUM },
   { name: "back-forward-cache", kinds: CHROMIUM },
   { name: "back-forward-cache", kinds: MIXED },
+  { name: "tab-in-background", kinds: CHROMIUM },
+  { name: "tab-in-background", kinds: MIXED },
 ];

@@ -87,6 +87,41 @@ const keptWithoutRoom = {
   },
 };
 
+const HIDDEN_MS = 15_000;
+
+/**
+ * b's tab lies behind another while both talk. Timers run there once a second. Chromium would soon run them once a minute,
+ * but not in pages that hold connections to others, as those in a room do, also where UDP is blocked.
+ */
+const inBackground = (name, title, prepare) => ({
+  name,
+  title,
+  hides: true,
+  async run(world) {
+    await prepare(world);
+    const { a, b } = await world.pair({}, { hideable: true });
+    await b.run(() => {
+      globalThis.ticks = [];
+      setInterval(() => globalThis.ticks.push(Date.now()), 50);
+    });
+    await world.sleep(500);
+    const hidden = await b.hide();
+    await world.sleep(HIDDEN_MS);
+    const shown = Date.now();
+    const ticks = await b.run((_page, since) => globalThis.ticks.filter((at) => at > since).length, hidden);
+    world.measures.push(`timers of b ran ${ticks} times in ${HIDDEN_MS / 1_000} s`);
+    world.check(ticks <= HIDDEN_MS / 500, `b's timers are not throttled: one ran ${ticks} times`);
+    const heard = (await b.arrivals(a)).filter(({ sentAt }) => sentAt > hidden && sentAt < shown - 3_000);
+    world.check(heard.length > HIDDEN_MS / 100, `b heard ${heard.length} messages only`);
+    const slowest = Math.max(...heard.map(({ sentAt, cameAt }) => cameAt - sentAt));
+    world.measure("the slowest message to b while hidden", slowest, { promisedMs: 500 });
+    await b.show();
+    world.checkNobodyNoticed(hidden);
+    await world.sleep(500);
+    await world.settle();
+  },
+});
+
 /** b's browser is killed; `alone` is the server, too. */
 const crashed = (name, title, { serverToo, suspectMs, leftMs }) => ({
   name,
@@ -113,6 +148,16 @@ export default [
   reloaded,
   backAgain,
   keptWithoutRoom,
+  inBackground(
+    "tab-in-background",
+    "F13: b's tab is in the background for 15 s, its timers run once a second: nobody notices, nothing is lost",
+    () => {},
+  ),
+  inBackground(
+    "tab-in-background-udp-blocked",
+    "F13: the same when everything goes through the server",
+    (world) => world.link("drop-udp b on"),
+  ),
   crashed(
     "crash",
     "F16: b's browser is killed: suspended within 4 s, gone within 12 s since the server tells",
