@@ -73,7 +73,8 @@ for (const { way, relay, pairs } of WAYS) {
       room,
       startServer,
     }) => {
-      test.slow();
+      // Up to thirty meetings, each with a new server.
+      test.setTimeout(300_000);
       const server = await startServer();
       await using proxy = await CuttingProxy.start(server.url);
       const [a, b] = [await open(first, { server: proxy }), await open(second, { server: proxy })];
