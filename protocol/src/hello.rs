@@ -93,8 +93,8 @@ pub enum ProtocolError {
     /// The two sides declare this channel with another delivery or codec.
     #[error("channel \"{0}\" is declared with another delivery or codec on the other side")]
     ChannelDiffers(String),
-    /// The other side speaks an older version, without sessions.
-    #[error("the peer speaks an older version")]
+    /// The other side speaks an older version, without sessions, or one whose frames this version does not read.
+    #[error("the peer speaks another version")]
     Version,
     /// The other side's hello cannot be read.
     #[error("the peer's hello cannot be read: {0}")]
@@ -165,11 +165,16 @@ impl Hello {
     /// Reads another member's hello.
     ///
     /// # Errors
-    /// [`ProtocolError::BadHello`] for anything but one well-formed hello.
+    /// [`ProtocolError::Version`] for a frame of another version, [`ProtocolError::BadHello`] for anything else but one
+    /// well-formed hello.
     pub fn decode(bytes: &[u8]) -> Result<Self, ProtocolError> {
-        let records = codec::decode::<HelloMessage>(bytes, limits::MAX_HELLO_BYTES);
+        let records =
+            codec::decode::<HelloMessage>(bytes, limits::MAX_HELLO_BYTES).map_err(|error| match error {
+                CodecError::Version(_) => ProtocolError::Version,
+                error => ProtocolError::BadHello(error),
+            })?;
         let (mut found, mut session) = (None, None);
-        for record in records.map_err(ProtocolError::BadHello)? {
+        for record in records {
             match record.map_err(ProtocolError::BadHello)? {
                 HelloMessage::Hello(hello) => found = found.or(Some(hello)),
                 HelloMessage::Session(theirs) => session = session.or(Some(theirs)),
@@ -212,6 +217,14 @@ mod tests {
         let hello = hello(&[("cursor", Delivery::Latest), ("chat", Delivery::Lifetime(300))]);
         assert_eq!(&*hello.channels[0].label, "chat");
         assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
+    }
+
+    #[test]
+    fn a_hello_of_another_version_is_called_that() {
+        let mut frame = hello(&[("chat", Delivery::Ordered)]).encode();
+        frame[0] = codec::VERSION + 1;
+        assert_eq!(Hello::decode(&frame), Err(ProtocolError::Version));
+        assert_eq!(Hello::decode(&[]), Err(ProtocolError::BadHello(CodecError::Empty)));
     }
 
     #[test]

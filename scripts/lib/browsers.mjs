@@ -25,6 +25,14 @@ const PARTS = {
     debian: "firefox-esr",
     remedy: "install Firefox, or give its path in FIREFOX_PATH",
   },
+  // A screen nobody sees, for browsers that must have windows.
+  xvfb: {
+    variable: "XVFB_PATH",
+    programs: ["Xvfb"],
+    applications: [],
+    debian: "xvfb",
+    remedy: "install Xvfb, or give its path in XVFB_PATH",
+  },
 };
 
 function find({ variable, programs, applications }) {

@@ -210,25 +210,27 @@ for (const browser of ["chromium", "firefox"] as const) {
   });
 }
 
-test("a page put into the back/forward cache leaves, and joins again when it is shown", async ({
-  open,
-  room,
-}) => {
-  const [a, b] = [await open("chromium"), await open("firefox")];
-  await a.join(room);
-  const id = await b.join(room);
-  await expectMesh(a, b);
-  // As the browser tells it: no test can make every browser keep a page.
-  const tell = (name: string) =>
-    b.run((_, name) => void dispatchEvent(new PageTransitionEvent(name, { persisted: true })), name);
-  await tell("pagehide");
-  await expect.poll(() => a.statesOf(id)).toContain("left");
-  await tell("pageshow");
-  await expectMesh(a, b);
-  expect(b.id).toBe(id);
-  await a.note("again");
-  await expect.poll(() => b.notes()).toEqual([`${a.id}: again`]);
-});
+for (const browser of ["chromium", "firefox"] as const) {
+  test(`${browser}: a page put into the back/forward cache leaves, and joins again when it is shown`, async ({
+    open,
+    room,
+  }) => {
+    const [a, b] = [await open("chromium"), await open(browser)];
+    await a.join(room);
+    const id = await b.join(room);
+    await expectMesh(a, b);
+    // As the browser tells it: no test can make every browser keep a page.
+    const tell = (name: string) =>
+      b.run((_, name) => void dispatchEvent(new PageTransitionEvent(name, { persisted: true })), name);
+    await tell("pagehide");
+    await expect.poll(() => a.statesOf(id)).toContain("left");
+    await tell("pageshow");
+    await expectMesh(a, b);
+    expect(b.id).toBe(id);
+    await a.note("again");
+    await expect.poll(() => b.notes()).toEqual([`${a.id}: again`]);
+  });
+}
 
 test("the newest value survives a change of path", async ({ open, room }) => {
   const [a, b] = [await open("chromium"), await open("firefox")];

@@ -56,6 +56,22 @@ export function refuseAnswers(count: number): void {
   );
 }
 
+/** What is written from a card begins so; what is written from an answer has the session number of that answer. */
+const FROM_CARD = "v=0\r\no=- 1 1 ";
+
+/** Cards lead to no connection from now on; offers and answers do. */
+export function refuseCards(): void {
+  wrap(
+    "Remote",
+    (original) =>
+      function (description) {
+        if (description.type !== "answer" || !description.sdp?.startsWith(FROM_CARD))
+          return original.call(this, description);
+        return Promise.reject(new DOMException("refused by the test", "OperationError"));
+      },
+  );
+}
+
 /** No direct path can be made from now on, as on a network without UDP: cards and offers of others are refused. */
 export function refuseConnections(): void {
   wrap(
@@ -116,12 +132,24 @@ export function watchChannels(): void {
   };
 }
 
+function openChannel(label: string): RTCDataChannel {
+  const [open, ...more] = channels.filter(
+    (channel) => channel.label === label && channel.readyState === "open",
+  );
+  if (open === undefined || more.length > 0) throw new Error(`not one open channel ${label}`);
+  return open;
+}
+
 /** Sends on the open channel of this label behind the package's back, as a page with other code would. */
 export function sendRaw(label: string, data: string | number[]): void {
-  const open = channels.filter((channel) => channel.label === label && channel.readyState === "open");
-  if (open.length !== 1) throw new Error(`${open.length} open channels ${label}`);
-  if (typeof data === "string") open[0]?.send(data);
-  else open[0]?.send(new Uint8Array(data));
+  const channel = openChannel(label);
+  if (typeof data === "string") channel.send(data);
+  else channel.send(new Uint8Array(data));
+}
+
+/** Closes the open channel of this label behind the package's back; the rest of its connection stays. */
+export function closeChannel(label: string): void {
+  openChannel(label).close();
 }
 
 let failed = 0;
@@ -141,4 +169,22 @@ export function watchSockets(): void {
 
 export function failedSockets(): number {
   return failed;
+}
+
+/**
+ * From now on the page puts a record of a kind that no version has yet behind whatever it says to the server, and to others
+ * on the control channel: it is newer than they are.
+ */
+export function speakNewer(): void {
+  // Five bytes: a kind far above all others, and three bytes of whatever that may hold.
+  const record = [5, 0x8f, 0x4e, 1, 2, 3];
+  const longer = (data: Uint8Array | ArrayBuffer) => new Uint8Array([...new Uint8Array(data), ...record]);
+  const toServer = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (data) {
+    toServer.call(this, longer(data as Uint8Array));
+  };
+  const toPeer = RTCDataChannel.prototype.send as (this: RTCDataChannel, data: Uint8Array) => void;
+  RTCDataChannel.prototype.send = function (this: RTCDataChannel, data: unknown) {
+    toPeer.call(this, this.label === "peerloom" ? longer(data as Uint8Array) : (data as Uint8Array));
+  } as typeof RTCDataChannel.prototype.send;
 }

@@ -21,10 +21,13 @@ export const chromiumFlags = [
   "--disable-sync",
 ];
 
+/** For pages that tell each other their addresses instead of names, which are looked up by multicast. */
+export const plainAddressFlags = [...chromiumFlags, "--disable-features=WebRtcHideLocalIpsWithMdns"];
+
 /** Whether tests without Firefox may be skipped: on a developer's machine yes, in CI never. */
 export const mayLackFirefox = firefoxPath === undefined && ["", "0", "false"].includes(process.env.CI ?? "");
 
-export function launchFirefox(): Promise<Firefox> {
+export function launchFirefox({ plainAddresses = false } = {}): Promise<Firefox> {
   if (firefoxPath === undefined) throw new Error("no Firefox: install it, or give its path in FIREFOX_PATH");
   return puppeteer.launch({
     browser: "firefox",
@@ -34,6 +37,7 @@ export function launchFirefox(): Promise<Firefox> {
     extraPrefsFirefox: {
       "dom.min_background_timeout_value": 4,
       "dom.timeout.enable_budget_timer_throttling": false,
+      "media.peerconnection.ice.obfuscate_host_addresses": !plainAddresses,
     },
   });
 }

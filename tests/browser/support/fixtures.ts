@@ -2,7 +2,7 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { test as base, type Browser as Chromium, expect } from "@playwright/test";
 import type { Browser as Firefox } from "puppeteer-core";
-import { type BrowserName, launchFirefox, mayLackFirefox } from "./browsers.ts";
+import { type BrowserName, launchFirefox, mayLackFirefox, plainAddressFlags } from "./browsers.ts";
 import { type Driver, Peer } from "./peer.ts";
 import { Server, type ServerOptions } from "./server.ts";
 import { createSite, removeSite } from "./site.ts";
@@ -12,8 +12,8 @@ export type { BrowserName };
 export { expect, Peer, Server };
 
 interface OpenOptions {
-  /** The server the page comes from; the worker's without one. */
-  server?: Server;
+  /** The server the page comes from, or what stands before it; the worker's server without one. */
+  server?: { readonly url: string };
   /** Another browser process than the worker's. */
   within?: Chromium | Firefox;
 }
@@ -30,6 +30,11 @@ export interface Fixtures {
 }
 
 interface WorkerFixtures {
+  /**
+   * Pages tell each other addresses, not names that stand for them. Names are looked up by multicast, and between two
+   * kinds of browsers that takes seconds now and then: tests that measure time do without.
+   */
+  plainAddresses: boolean;
   site: string;
   server: Server;
   /** Starts Firefox when first called. */
@@ -37,6 +42,15 @@ interface WorkerFixtures {
 }
 
 export const test = base.extend<Fixtures, WorkerFixtures>({
+  plainAddresses: [false, { option: true, scope: "worker" }],
+
+  launchOptions: [
+    async ({ launchOptions, plainAddresses }, use) => {
+      await use({ ...launchOptions, ...(plainAddresses ? { args: plainAddressFlags } : {}) });
+    },
+    { scope: "worker" },
+  ],
+
   site: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads fixture names from the pattern.
     async ({}, use) => {
@@ -56,11 +70,10 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
   ],
 
   firefox: [
-    // biome-ignore lint/correctness/noEmptyPattern: as above.
-    async ({}, use) => {
+    async ({ plainAddresses }, use) => {
       let launched: Promise<Firefox> | undefined;
       await use(() => {
-        launched ??= launchFirefox();
+        launched ??= launchFirefox({ plainAddresses });
         return launched;
       });
       await (await launched)?.close();

@@ -52,6 +52,12 @@ export class Peer {
     return this.#id;
   }
 
+  /** As {@link run}, for work that joins a room. */
+  async joinWith<A>(work: (harness: Harness, given: A) => Promise<void>, given: A): Promise<void> {
+    await this.run(work, given);
+    this.#id = await this.run((h) => h.state.room.self.id);
+  }
+
   leave(): Promise<void> {
     return this.run((h) => h.state.room.leave());
   }

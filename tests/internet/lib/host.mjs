@@ -20,13 +20,23 @@ const FLAGS = [
 ];
 const FIREFOX_SETTINGS = {
   "media.peerconnection.ice.obfuscate_host_addresses": false,
-  // Pages in background tabs would have their timers slowed down.
-  "dom.min_background_timeout_value": 4,
-  "dom.timeout.enable_budget_timer_throttling": false,
   // There is nobody to answer.
   "network.captive-portal-service.enabled": false,
   "network.connectivity-service.enabled": false,
 };
+/** Pages in background tabs would have their timers slowed down. */
+const FIREFOX_UNTHROTTLED = {
+  "dom.min_background_timeout_value": 4,
+  "dom.timeout.enable_budget_timer_throttling": false,
+};
+/** Puppeteer has Chromium do the same for it with these. */
+const CHROMIUM_UNTHROTTLED = [
+  "--disable-background-timer-throttling",
+  "--disable-backgrounding-occluded-windows",
+  "--disable-renderer-backgrounding",
+];
+/** After a second in the background, timers run once a minute, where no connection between pages forbids it. */
+const CHROMIUM_THROTTLED = "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/1";
 /** What pages put before an event in their console. */
 const EVENT = "@event ";
 
@@ -34,6 +44,21 @@ const browsers = new Map();
 const pages = new Map();
 const children = new Map();
 let nextNumber = 1;
+
+let screen;
+
+/** Starts a screen for browsers with windows; gives its name. It ends with this process. */
+function openScreen(program) {
+  screen ??= new Promise((opened, failed) => {
+    const flags = ["-displayfd", "3", "-nolisten", "tcp", "-screen", "0", "800x600x24"];
+    const child = spawn(program, flags, { stdio: ["ignore", "ignore", "ignore", "pipe"] });
+    keep(children, child);
+    child.stdio[3].once("data", (number) => opened(`:${String(number).trim()}`));
+    child.once("error", failed);
+    child.once("exit", () => failed(new Error("no screen for a browser with windows")));
+  });
+  return screen;
+}
 
 /** Keeps something under a number, which is given. */
 function keep(map, value) {
@@ -45,19 +70,30 @@ function keep(map, value) {
 const happened = (event) => process.connected && process.send({ event });
 
 const work = {
-  /** Starts a browser; gives its number. Pages of `trust`, an origin, may do what https pages may. */
-  async launch({ browser, executablePath, trust }) {
+  /**
+   * Starts a browser; gives its number. Pages of `trust`, an origin, may do what https pages may. In one that is `hideable`
+   * a page can be in a background tab, with all that this means: without windows, Chromium counts all pages as visible.
+   */
+  async launch({ browser, executablePath, trust, hideable = false, screenProgram }) {
     const chromium = browser === "chromium";
+    const windows = chromium && hideable;
     const launched = await puppeteer.launch({
       browser: chromium ? "chrome" : browser,
       executablePath,
-      headless: true,
+      headless: !windows,
+      ...(windows ? { env: { ...process.env, DISPLAY: await openScreen(screenProgram) } } : {}),
+      ignoreDefaultArgs: hideable ? CHROMIUM_UNTHROTTLED : [],
       userDataDir: mkdtempSync(join(profiles, `${browser}-`)),
       args: chromium
-        ? [...FLAGS, ...(trust ? [`--unsafely-treat-insecure-origin-as-secure=${trust}`] : [])]
+        ? [
+            ...FLAGS,
+            ...(hideable ? [CHROMIUM_THROTTLED] : []),
+            ...(trust ? [`--unsafely-treat-insecure-origin-as-secure=${trust}`] : []),
+          ]
         : [],
       extraPrefsFirefox: {
         ...FIREFOX_SETTINGS,
+        ...(hideable ? {} : FIREFOX_UNTHROTTLED),
         ...(trust ? { "dom.securecontext.allowlist": new URL(trust).hostname } : {}),
       },
     });
@@ -85,8 +121,22 @@ const work = {
 
   evaluate: ({ page, expression }) => pages.get(page).page.evaluate(expression),
   goto: async ({ page, url }) => void (await pages.get(page).page.goto(url)),
-  back: async ({ page }) => void (await pages.get(page).page.goBack()),
+  // A Firefox that shows a page as it was left does not tell its driver that it is there: nobody waits for that here.
+  back: ({ page }) => pages.get(page).page.evaluate("void setTimeout(() => history.back(), 0)"),
   reload: async ({ page }) => void (await pages.get(page).page.reload()),
+
+  /** Opens another tab in front of the page, or closes it again. */
+  async cover({ page }) {
+    const kept = pages.get(page);
+    kept.cover = await kept.profile.newPage();
+    await kept.cover.bringToFront();
+  },
+
+  async uncover({ page }) {
+    const kept = pages.get(page);
+    await kept.cover.close();
+    await kept.page.bringToFront();
+  },
 
   async close({ page }) {
     const { profile } = pages.get(page);

@@ -124,6 +124,24 @@ export class Page {
     return this.#world.note(`page ${this.name} goes on`);
   }
 
+  /** Puts another tab in front, in a browser that is `hideable`; gives the time when the page is hidden. */
+  async hide() {
+    await this.#do("cover");
+    await this.#visibility("hidden");
+    return this.#world.note(`page ${this.name} is in the background`);
+  }
+
+  async show() {
+    await this.#do("uncover");
+    await this.#visibility("visible");
+    return this.#world.note(`page ${this.name} is in front again`);
+  }
+
+  #visibility(wanted) {
+    const is = () => this.run(() => document.visibilityState);
+    return this.#world.until(`${this.name} to be ${wanted}`, async () => (await is()) === wanted, 10_000);
+  }
+
   /** Loads the page anew and joins again; gives when that began. */
   async reload() {
     const at = this.#world.note(`page ${this.name} is reloaded`);

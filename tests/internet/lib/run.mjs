@@ -12,8 +12,9 @@ const LANES = 3;
 export const titleOf = ({ name, pages = 2 }, kinds) => (pages === 0 ? name : `${name} (${kinds.join(", ")})`);
 
 /** Why a scenario cannot run with these browsers, one line each. */
-export async function lackOfBrowsers({ pages = 2 }, kinds) {
-  return pages === 0 ? [] : findBrowsers(...new Set(kinds));
+export async function lackOfBrowsers({ pages = 2, hides = false }, kinds) {
+  const screen = hides && kinds.includes("chromium") ? ["xvfb"] : [];
+  return pages === 0 ? [] : findBrowsers(...new Set(kinds), ...screen);
 }
 
 /**

@@ -34,6 +34,8 @@ export interface Report {
   id: string;
   sent: Record<string, Record<string, number>>;
   received: Record<string, Record<string, Summary>>;
+  /** Messages told to be undelivered; some of them may have come. */
+  undelivered: Record<string, Record<string, number>>;
 }
 
 /** Tells what happened, with the time. */
@@ -71,6 +73,7 @@ let bulkBytes = 0;
 let timer: ReturnType<typeof setInterval> | undefined;
 const streams = new Map<string, Map<Label, Stream>>();
 const accounts = new Map<string, Map<Label, Account>>();
+const undelivered = new Map<string, Map<Label, number>>();
 
 /** The entry for a peer and a label, made when there is none. */
 function entry<T>(map: Map<string, Map<Label, T>>, peer: string, label: Label, make: () => T): T {
@@ -98,6 +101,11 @@ function listen(entered: Room<typeof protocol>): void {
     tell("peer", { peer: peer.id, state, reason, path: peer.path }),
   );
   listenToPaths(entered);
+  entered.on("undelivered", ({ peer, label, messages }) => {
+    tell("undelivered", { peer: peer.id, label, messages });
+    const before = entry(undelivered, peer.id, label as Label, () => 0);
+    undelivered.get(peer.id)?.set(label as Label, before + messages);
+  });
   entered.on("signaling", ({ state }) => tell("signaling", { state }));
   entered.on("invalid", ({ from, label, error }) =>
     tell("invalid", { peer: from.id, label, code: error.code }),
@@ -138,6 +146,7 @@ async function start(how: Joining): Promise<{ id: string; joinedMs: number }> {
   // Whoever joins again is somebody new, and is written to from the beginning.
   streams.clear();
   accounts.clear();
+  undelivered.clear();
   const { room: name, url = location.origin, everyMs = 20, silent = false, options = {} } = how;
   await load();
   const began = performance.now();
@@ -173,7 +182,13 @@ const conversation = {
       id: room?.self.id ?? "",
       sent: each(streams, ({ handed }) => handed),
       received: each(accounts, (account) => account.summary()),
+      undelivered: each(undelivered, (messages) => messages),
     };
+  },
+
+  /** Begins to count anew, for a page that comes back under its id and knows nothing of before. */
+  forget(peer: string): void {
+    for (const map of [streams, accounts, undelivered]) map.delete(peer);
   },
 
   /** Every message from a peer on the ordered channel, in the order it came. */

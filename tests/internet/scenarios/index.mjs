@@ -32,6 +32,10 @@ export const ready = [
   { name: "router-forgets", kinds: CHROMIUM },
   { name: "server-killed", kinds: MIXED },
   { name: "reload", kinds: CHROMIUM },
+  { name: "back-forward-cache", kinds: CHROMIUM },
+  { name: "back-forward-cache", kinds: MIXED },
+  { name: "tab-in-background", kinds: CHROMIUM },
+  { name: "tab-in-background", kinds: MIXED },
 ];
 
 /** What it runs as well, a few at a time: they take long, but mostly wait. */
