@@ -84,6 +84,8 @@ pub(crate) struct Link {
     resend_at: Option<u64>,
     resends: u32,
     give_up_at: u64,
+    /// Attempts that failed since there was a connection.
+    attempts: u32,
     /// How often in a row all attempts have failed.
     failures: u32,
     outputs: VecDeque<Output>,
@@ -106,6 +108,7 @@ impl Link {
             resend_at: Some(now + timing::RESEND_MS),
             resends: 0,
             give_up_at: now + timing::CONNECT_MS,
+            attempts: 0,
             failures: 0,
             outputs: VecDeque::new(),
         };
@@ -197,6 +200,7 @@ impl Link {
     pub(crate) fn channels_open(&mut self) {
         if let (Some(connection), false) = (self.connection, self.is_connected()) {
             self.phase = Phase::Connected;
+            self.attempts = 0;
             self.failures = 0;
             self.deadline = None;
             self.resend_at = None;

@@ -483,6 +483,28 @@ fn a_connection_that_failed_gives_way_to_a_new_one_when_the_server_is_back() {
 }
 
 #[test]
+fn a_connection_is_repaired_as_soon_the_tenth_time_as_the_first() {
+    let (mut world, a, b) = met(Faults::default(), Options::default());
+    for time in 0..10 {
+        world.cut(a, b);
+        let took = until(&mut world, 1_500, |world| world.connections_between(a, b) == 1);
+        assert!(took.is_some(), "{time}: {:?}", world.events(a));
+        world.run_for(500);
+    }
+}
+
+#[test]
+fn a_page_that_is_put_aside_reports_once_what_was_not_delivered() {
+    let (mut world, a, b) = met(Faults::default(), Options::default());
+    world.set_silent(a, b, true);
+    [a, b].into_iter().for_each(|peer| world.set_socket_dead(peer, true));
+    world.say(a, LOG, 10, None).unwrap();
+    world.feed(a, Input::Suspend);
+    world.run_for(1_000);
+    assert_eq!(world.app(a).undelivered(), 1);
+}
+
+#[test]
 fn leaving_waits_for_nobody_longer_than_five_seconds() {
     let (mut world, a, b) = met(Faults::default(), Options::default());
     world.set_silent(a, b, true);

@@ -1,6 +1,7 @@
 //! Frames that arrive on one channel from one peer, over whatever path: check, put together, leave out what is stale
 //! or came before, acknowledge.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::error::FrameError;
@@ -8,7 +9,6 @@ use super::frame::{Ack, Body, Fragment, message_cost};
 use super::reassembly::Reassembly;
 use crate::hello::Delivery;
 use crate::limits;
-use crate::sorted_map::SortedMap;
 
 /// Messages from one peer on one channel. `C` is what is kept of bytes that must wait, such as a view of a buffer.
 ///
@@ -21,8 +21,8 @@ pub struct Inbox<C> {
     reassembly: Reassembly<C>,
     /// Reliable: every number below it was received. Latest: one more than the newest delivered.
     next_seq: u64,
-    /// Ordered: whole messages that are early.
-    early: SortedMap<u64, Whole<C>>,
+    /// Ordered: whole messages that are early, from number `next_seq` on.
+    early: VecDeque<Option<Whole<C>>>,
     /// Unordered: what was received from `next_seq` on, as disjoint ranges in order.
     seen: Vec<Range<u64>>,
     window: u64,
@@ -63,7 +63,7 @@ impl<C> Inbox<C> {
             delivery,
             reassembly: Reassembly::new(lossy),
             next_seq: 0,
-            early: SortedMap::default(),
+            early: VecDeque::new(),
             seen: Vec::new(),
             window: u64::from(window),
             received_cost: 0,
@@ -90,15 +90,18 @@ impl<C> Inbox<C> {
         self.ack_due |= asks && !matches!(self.delivery, Delivery::Lifetime(_));
         self.check_window()?;
         let mut delivered = Delivered { ranges: Vec::new(), wholes: Vec::new() };
+        let before = self.next_seq;
         match frame {
             Body::Batch { first_seq, ranges } => {
+                self.check_order(first_seq.saturating_add(ranges.len() as u64))?;
                 delivered.ranges = self.accept_batch(first_seq, ranges, &mut body)?;
             }
             Body::Fragment(fragment) => {
+                self.check_order(fragment.seq.saturating_add(1))?;
                 if let Some(chunks) = self.accept_fragment(&fragment, body)? {
                     let whole = Whole { chunks, len: fragment.total };
                     if self.delivery == Delivery::Ordered && fragment.seq != self.next_seq {
-                        self.early.insert(fragment.seq, whole);
+                        self.keep(fragment.seq, whole);
                     } else {
                         if self.delivery == Delivery::Ordered {
                             self.next_seq += 1;
@@ -108,17 +111,8 @@ impl<C> Inbox<C> {
                 }
             }
         }
-        while let Some(seq) = self.early.first_key().filter(|first| *first <= self.next_seq) {
-            let Some(whole) = self.early.remove(&seq) else { break };
-            if seq == self.next_seq {
-                self.next_seq += 1;
-                delivered.wholes.push(whole);
-            } else {
-                // It came again meanwhile, and was counted again.
-                self.received_cost -= message_cost(whole.len);
-            }
-        }
         if self.delivery == Delivery::Ordered {
+            self.follow_on(before, &mut delivered.wholes);
             self.reassembly.forget_before(self.next_seq);
         }
         self.received_messages += (delivered.ranges.len() + delivered.wholes.len()) as u64;
@@ -126,6 +120,32 @@ impl<C> Inbox<C> {
         self.ack_due |= self.is_reliable() && news >= self.window / 4;
         self.check_window()?;
         Ok(delivered)
+    }
+
+    /// Ordered: what is expected next was `before`. Forgets early messages that came again since, and hands out those whose
+    /// turn it is now.
+    fn follow_on(&mut self, before: u64, wholes: &mut Vec<Whole<C>>) {
+        let passed = (self.next_seq - before).min(self.early.len() as u64);
+        for again in self.early.drain(..passed as usize).flatten() {
+            // It was counted twice.
+            self.received_cost -= message_cost(again.len);
+        }
+        let turn = self.early.iter().take_while(|early| early.is_some()).count();
+        wholes.extend(self.early.drain(..turn).flatten());
+        self.next_seq += turn as u64;
+    }
+
+    /// Ordered: keeps an early message until its turn.
+    fn keep(&mut self, seq: u64, whole: Whole<C>) {
+        let at = (seq - self.next_seq) as usize;
+        if at >= self.early.len() {
+            self.early.resize_with(at + 1, || None);
+        }
+        self.early[at] = Some(whole);
+    }
+
+    fn is_early(&self, seq: u64) -> bool {
+        self.early.get((seq - self.next_seq) as usize).is_some_and(Option::is_some)
     }
 
     fn accept_batch(
@@ -143,10 +163,10 @@ impl<C> Inbox<C> {
             }
             Delivery::Ordered => {
                 for (seq, range) in (first_seq..after).zip(ranges.drain(..)) {
-                    if !self.early.contains_key(&seq) {
+                    if !self.is_early(seq) {
                         let len = range.len();
                         self.received_cost += message_cost(len);
-                        self.early.insert(seq, Whole { chunks: vec![body(range)], len });
+                        self.keep(seq, Whole { chunks: vec![body(range)], len });
                     }
                 }
             }
@@ -173,7 +193,7 @@ impl<C> Inbox<C> {
         mut body: impl FnMut(Range<usize>) -> C,
     ) -> Result<Option<Vec<C>>, FrameError> {
         let known = match self.delivery {
-            Delivery::Ordered => fragment.seq < self.next_seq || self.early.contains_key(&fragment.seq),
+            Delivery::Ordered => fragment.seq < self.next_seq || self.is_early(fragment.seq),
             Delivery::Latest => fragment.seq < self.next_seq,
             Delivery::Unordered => self.was_seen(fragment.seq),
             Delivery::Lifetime(_) => false,
@@ -232,11 +252,20 @@ impl<C> Inbox<C> {
     fn check_window(&self) -> Result<(), FrameError> {
         let most = self.window + message_cost(limits::MAX_MESSAGE_BYTES);
         let too_much = self.arrived().saturating_sub(self.consumed_cost) > most;
-        // No more messages than that can be under way, so no more can be early or missing among others. Sorting in one
-        // more takes longer the more there are.
-        let most_messages = self.window / message_cost(0) + 1;
-        let too_many = self.seen.len().max(self.early.len()) as u64 > most_messages;
+        // Sorting in one more takes longer the more there are.
+        let too_many = self.seen.len() as u64 > self.most_messages();
         if self.is_reliable() && (too_much || too_many) { Err(FrameError::WindowExceeded) } else { Ok(()) }
+    }
+
+    /// No more messages than that can be under way.
+    fn most_messages(&self) -> u64 {
+        self.window / message_cost(0) + 1
+    }
+
+    /// Ordered: `end`, one more than a message's number, cannot be so far ahead that those before it were not granted.
+    fn check_order(&self, end: u64) -> Result<(), FrameError> {
+        let too_far = end.saturating_sub(self.next_seq) > self.most_messages();
+        if self.delivery == Delivery::Ordered && too_far { Err(FrameError::WindowExceeded) } else { Ok(()) }
     }
 
     fn is_reliable(&self) -> bool {
@@ -296,7 +325,7 @@ impl<C> Inbox<C> {
 
     /// Bytes kept here: half-received messages and early ones.
     pub fn kept_bytes(&self) -> usize {
-        self.reassembly.bytes() + self.early.values().map(|whole| whole.len).sum::<usize>()
+        self.reassembly.bytes() + self.early.iter().flatten().map(|whole| whole.len).sum::<usize>()
     }
 }
 

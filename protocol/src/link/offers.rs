@@ -83,7 +83,8 @@ impl Link {
         self.outputs.push_back(Output::AttemptFailed);
         self.phase = Phase::Waiting;
         let pause = if self.polite { timing::POLITE_WAIT_MS } else { timing::RETRY_MS };
-        self.deadline = Some(now + (pause << self.generation.min(4)));
+        self.deadline = Some(now + (pause << self.attempts.min(4)));
+        self.attempts += 1;
         self.resend_at = None;
     }
 

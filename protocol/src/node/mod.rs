@@ -22,7 +22,7 @@ use crate::limits;
 use crate::random::Random;
 use crate::room::{Notice, Room};
 use crate::seal;
-use crate::session::{Buffer, Listing, Output, Session, Transport, Verdict};
+use crate::session::{Buffer, EARLY_COST, Listing, Output, Session, Transport, Verdict};
 use crate::signal::LeaveReason;
 use crate::sorted_map::SortedMap;
 use crate::timing;
@@ -81,6 +81,7 @@ pub struct Node<P, B> {
     due: Option<u64>,
     /// Messages of connections whose channels are not all open here.
     early: Vec<(ConnectionId, u16, B)>,
+    early_bytes: usize,
     frame: Vec<u8>,
     actions: VecDeque<Action<B>>,
 }
@@ -108,6 +109,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
             last_input: 0,
             due: None,
             early: Vec::new(),
+            early_bytes: 0,
             frame: Vec::with_capacity(limits::MAX_FRAME_BYTES),
             actions: VecDeque::new(),
         })
@@ -217,10 +219,20 @@ impl<P: Payload, B: Buffer> Node<P, B> {
 
     /// The other end's channels were open a moment before all of ours.
     fn keep_early(&mut self, connection: ConnectionId, channel: u16, data: &B) {
-        let kept: usize = self.early.iter().map(|(_, _, data)| data.len() + 64).sum();
-        if self.room.is_in_use(connection) && kept + data.len() <= limits::MAX_EARLY_BYTES {
+        let cost = data.len() + EARLY_COST;
+        if self.room.is_in_use(connection) && self.early_bytes + cost <= limits::MAX_EARLY_BYTES {
+            self.early_bytes += cost;
             self.early.push((connection, channel, data.clone()));
         }
+    }
+
+    /// Takes out what was kept of a connection.
+    fn take_early(&mut self, connection: ConnectionId) -> Vec<(ConnectionId, u16, B)> {
+        let (taken, rest) =
+            std::mem::take(&mut self.early).into_iter().partition(|early| early.0 == connection);
+        self.early = rest;
+        self.early_bytes = self.early.iter().map(|(_, _, data)| data.len() + EARLY_COST).sum();
+        taken
     }
 
     /// The application has taken this many messages, of this many bytes in all, that [`Action::Deliver`] handed over.
@@ -377,7 +389,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         match notice {
             Notice::Do(command) => {
                 if let Command::CloseConnection(id) = command {
-                    self.early.retain(|(connection, ..)| *connection != id);
+                    self.take_early(id);
                 }
                 self.actions.push_back(Action::Do(command));
             }
@@ -429,10 +441,9 @@ impl<P: Payload, B: Buffer> Node<P, B> {
                     session.direct_hoped = true;
                     session.direct_up(now, connection);
                 }
-                for (early, channel, data) in std::mem::take(&mut self.early) {
-                    match self.session(id).filter(|_| early == connection) {
-                        Some(session) => session.direct_frame(now, channel, &data),
-                        None => self.early.push((early, channel, data)),
+                for (_, channel, data) in self.take_early(connection) {
+                    if let Some(session) = self.session(id) {
+                        session.direct_frame(now, channel, &data);
                     }
                 }
                 self.session_outputs(now, id);
@@ -579,7 +590,9 @@ impl<P: Payload, B: Buffer> Node<P, B> {
     fn left(&mut self, id: PeerId, reason: LeaveReason) {
         self.fail_more(id);
         let Some(mut peer) = self.peers.remove(&id) else { return };
-        if let Some(session) = &mut peer.session {
+        // Behind our own goodbye it has been told already.
+        let told = !matches!(self.ending, Ending::No | Ending::Lingering(_));
+        if let Some(session) = peer.session.as_mut().filter(|_| !told) {
             report_undelivered(&mut self.actions, id, session, self.deliveries.len());
         }
         self.confirm_gone(id);

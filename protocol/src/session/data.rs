@@ -10,6 +10,9 @@ use crate::control::{self, Control};
 use crate::hello::Delivery;
 use crate::{limits, timing};
 
+/// What a frame that is kept counts beside its bytes, so that small ones are bounded too.
+pub(crate) const EARLY_COST: usize = 64;
+
 /// Where frames of the direct path go.
 pub trait Transport {
     /// Bytes handed to a channel of a connection and not yet sent; None when it is not open.
@@ -190,8 +193,8 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             self.heard(now);
             self.frame(now, Via::Direct, channel, data);
         } else {
-            let kept: usize = direct.early.iter().map(|(_, data)| data.len() + 64).sum();
-            if kept + data.len() <= limits::MAX_EARLY_BYTES {
+            direct.early_bytes += data.len() + EARLY_COST;
+            if direct.early_bytes <= limits::MAX_EARLY_BYTES {
                 direct.early.push((channel, data.clone()));
             } else {
                 self.outputs.push_back(Output::DirectDead);

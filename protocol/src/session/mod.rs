@@ -27,6 +27,7 @@ use crate::hello::Delivery;
 use crate::seal::Seal;
 use crate::{limits, timing};
 
+pub(crate) use data::EARLY_COST;
 pub use data::Transport;
 use life::Life;
 pub(crate) use paths::Verdict;
@@ -137,6 +138,7 @@ struct Direct<B> {
     path: Path,
     /// Frames that overtook `Begin`, which travels on another channel.
     early: Vec<(u16, B)>,
+    early_bytes: usize,
 }
 
 #[derive(Debug)]

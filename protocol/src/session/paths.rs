@@ -27,7 +27,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         self.direct_down();
         let mut path = Path::new(now);
         path.controls.push(self.begin());
-        self.direct = Some(Direct { connection, path, early: Vec::new() });
+        self.direct = Some(Direct { connection, path, early: Vec::new(), early_bytes: 0 });
     }
 
     /// The direct path is closed.
@@ -254,6 +254,10 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             // It may be on its way back, over another network.
             (Listing::Lost, since) => {
                 (self.heard_at + timing::LOST_MS).max(since + timing::PROBE_MS).min(self.heard_at + timeout)
+            }
+            // Never heard: it may have been let in and cut off before it knew, and then it comes back as somebody else.
+            (Listing::Away, since) if self.theirs.is_none() => {
+                (since + timing::LOST_MS).min(self.heard_at + timeout)
             }
             _ => self.heard_at + timeout,
         }

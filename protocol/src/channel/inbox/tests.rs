@@ -267,8 +267,8 @@ fn empty_messages_count_too() {
     let most = u64::from(window) + message_cost(limits::MAX_MESSAGE_BYTES);
     for delivery in [Delivery::Ordered, Delivery::Unordered] {
         let mut inbox = TestInbox::new(delivery, window);
-        let empty = |at: u64| Body::Batch { first_seq: 16_000 * at, ranges: vec![0..0; 16_000] };
-        let fit = most / (16_000 * message_cost(0));
+        let empty = |at: u64| Body::Batch { first_seq: 4_000 * at, ranges: vec![0..0; 4_000] };
+        let fit = most / (4_000 * message_cost(0));
         feed(&mut inbox, (0..fit).map(empty)).unwrap();
         assert_eq!(feed(&mut inbox, [empty(fit)]), Err(FrameError::WindowExceeded));
     }
@@ -303,20 +303,46 @@ fn nobody_consumes_more_than_has_come() {
 fn the_highest_numbers_are_numbers_like_any_other() {
     for delivery in [Delivery::Ordered, Delivery::Unordered, Delivery::Latest, Delivery::Lifetime(9)] {
         let mut inbox = inbox(delivery);
-        feed(&mut inbox, [batch(u64::MAX - 2, 2), part(u64::MAX - 1, LONG, 0)]).unwrap();
+        let fed = feed(&mut inbox, [batch(u64::MAX - 2, 2), part(u64::MAX - 1, LONG, 0)]);
+        // Nobody was granted so much on an ordered channel.
+        let refused = (delivery == Delivery::Ordered).then_some(FrameError::WindowExceeded);
+        assert_eq!(fed.err(), refused);
     }
 }
 
 #[test]
-fn no_more_messages_are_early_or_scattered_than_the_window_allows() {
-    for delivery in [Delivery::Ordered, Delivery::Unordered] {
-        let mut inbox = TestInbox::new(delivery, limits::MIN_WINDOW_BYTES);
-        let max = u64::from(limits::MIN_WINDOW_BYTES) / message_cost(0) + 1;
-        // Every second message.
-        let scattered = |from: u64, to: u64| (from..to).map(|n| single(2 * n + 1, 0));
-        feed(&mut inbox, scattered(0, max)).unwrap();
-        assert_eq!(feed(&mut inbox, scattered(max, max + 1)), Err(FrameError::WindowExceeded));
-        let refuse = |_| panic!("nothing more is kept");
-        assert_eq!(inbox.accept(single(0, 0), false, refuse), Err(FrameError::WindowExceeded));
+fn early_messages_are_no_further_ahead_than_the_window_allows() {
+    let max = u64::from(limits::MIN_WINDOW_BYTES) / message_cost(0);
+    for early in [single(max, 0), part(max, LONG, 0)] {
+        let mut inbox = TestInbox::new(Delivery::Ordered, limits::MIN_WINDOW_BYTES);
+        feed(&mut inbox, [early]).unwrap();
     }
+    for early in [single(max + 1, 0), part(max + 1, LONG, 0)] {
+        let mut inbox = TestInbox::new(Delivery::Ordered, limits::MIN_WINDOW_BYTES);
+        assert_eq!(feed(&mut inbox, [early]), Err(FrameError::WindowExceeded));
+    }
+}
+
+#[test]
+fn a_window_of_early_messages_is_handed_out_in_one_go() {
+    let window = limits::MAX_WINDOW_BYTES;
+    let mut inbox = TestInbox::new(Delivery::Ordered, window);
+    let count = u64::from(window) / message_cost(0);
+    // From behind, as nobody honest would send them: either way takes no longer than the other.
+    feed(&mut inbox, (1..count).rev().map(|seq| single(seq, 0))).unwrap();
+    feed(&mut inbox, [single(0, 0)]).unwrap();
+    assert_eq!(inbox.received_messages(), count);
+    assert_eq!(inbox.take_ack().seq, count);
+}
+
+#[test]
+fn no_more_messages_are_scattered_than_the_window_allows() {
+    let mut inbox = TestInbox::new(Delivery::Unordered, limits::MIN_WINDOW_BYTES);
+    let max = u64::from(limits::MIN_WINDOW_BYTES) / message_cost(0) + 1;
+    // Every second message.
+    let scattered = |from: u64, to: u64| (from..to).map(|n| single(2 * n + 1, 0));
+    feed(&mut inbox, scattered(0, max)).unwrap();
+    assert_eq!(feed(&mut inbox, scattered(max, max + 1)), Err(FrameError::WindowExceeded));
+    let refuse = |_| panic!("nothing more is kept");
+    assert_eq!(inbox.accept(single(0, 0), false, refuse), Err(FrameError::WindowExceeded));
 }
