@@ -9,7 +9,7 @@ const connection = new RTCPeerConnection();
 const channel = connection.createDataChannel("bulk", { negotiated: true, id: 0 });
 channel.binaryType = "arraybuffer";
 channel.bufferedAmountLowThreshold = LOW_WATER_BYTES;
-const open = new Promise((done) => channel.addEventListener("open", done, { once: true }));
+const opened = new Promise((done) => channel.addEventListener("open", done, { once: true }));
 
 /** This side with all its candidates. */
 async function describe(): Promise<RTCSessionDescriptionInit | undefined> {
@@ -34,7 +34,7 @@ const bulk = {
 
   accept: (answer: RTCSessionDescriptionInit) => connection.setRemoteDescription(answer),
 
-  connected: () => open.then(() => {}),
+  connected: () => opened.then(() => {}),
 
   receive(bytes: number): Promise<number> {
     let received = 0;
