@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use gloo::events::EventListener;
-use js_sys::{ArrayBuffer, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Function, Reflect, Uint8Array};
 use peerloom_protocol::action::{ConnectionId, Start};
 use peerloom_protocol::hello::{Delivery, Hello};
 use peerloom_protocol::{control, limits, sdp};
@@ -75,7 +75,12 @@ impl Connection {
         report: Report,
     ) -> Result<Self, Error> {
         let thrown = |error: JsValue| Error::thrown(&error);
-        let pc = RtcPeerConnection::new_with_configuration(configuration).map_err(thrown)?;
+        let make = || RtcPeerConnection::new_with_configuration(configuration);
+        let pc = make().or_else(|_| {
+            collect_closed();
+            make()
+        });
+        let pc = pc.map_err(thrown)?;
         let report: Rc<dyn Fn(ConnectionEvent)> = Rc::new(move |event| report(id, event));
         let mut listeners = connection_listeners(&pc, &report);
         let mut channels = vec![open_channel(&pc, control::LABEL, control::CHANNEL_ID, Delivery::Ordered)];
@@ -139,6 +144,20 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self._listeners.clear();
         self.pc.close();
+    }
+}
+
+/// Makes the browser collect garbage. Chromium lets a page have 500 connections, and counts closed ones until they are
+/// collected (seen in 156), which may take minutes: they look small to it. Large buffers thrown away make it look at once;
+/// as nothing is written to them, they take address space only.
+fn collect_closed() {
+    const BUFFERS: usize = 4;
+    const BUFFER_BYTES: f64 = 33_554_432.0;
+    let buffer = Reflect::get(&js_sys::global(), &JsValue::from_str("ArrayBuffer")).ok();
+    let Some(buffer) = buffer.and_then(|buffer| buffer.dyn_into::<Function>().ok()) else { return };
+    for _ in 0..BUFFERS {
+        // Where there is no room for it, there is none for a connection either.
+        let _ = Reflect::construct(&buffer, &Array::of1(&BUFFER_BYTES.into()));
     }
 }
 
