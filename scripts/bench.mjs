@@ -11,6 +11,8 @@ import { parseArgs } from "node:util";
 import { printTable } from "../tests/bench/lib/figures.mjs";
 import { describeMachine, Quiet } from "../tests/bench/lib/machine.mjs";
 import * as firstMessage from "../tests/bench/measures/first-message.mjs";
+import * as joins from "../tests/bench/measures/joins.mjs";
+import * as memory from "../tests/bench/measures/memory.mjs";
 import * as pageBytes from "../tests/bench/measures/page-bytes.mjs";
 import * as serverMemory from "../tests/bench/measures/server-memory.mjs";
 import * as throughput from "../tests/bench/measures/throughput.mjs";
@@ -22,6 +24,8 @@ import { main, say } from "./lib/steps.mjs";
 const measures = {
   "first-message": firstMessage,
   throughput,
+  memory,
+  joins,
   "server-memory": serverMemory,
   "page-bytes": pageBytes,
 };

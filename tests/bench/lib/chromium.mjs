@@ -82,6 +82,9 @@ export class Chromium {
     const profile = await this.#browser.createBrowserContext();
     const page = await profile.newPage();
     page.on("pageerror", (error) => console.error(`uncaught in the page: ${error?.stack ?? error}`));
+    page.on("console", (message) => {
+      if (message.type() === "warn") console.error(`told by the page: ${message.text()}`);
+    });
     await page.goto(url);
     return new Page(profile, page, await page.createCDPSession());
   }

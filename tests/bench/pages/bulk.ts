@@ -10,6 +10,9 @@ const channels = new Set<RTCDataChannel>();
 const connections = new Set<RTCPeerConnection>();
 let made = 0;
 
+/** Joining and leaving that takes longer is told. */
+const OVERDUE_MS = 5_000;
+
 /** The one module of this page: where its memory is. */
 function watchMemory(): void {
   const { instantiate, instantiateStreaming } = WebAssembly;
@@ -17,7 +20,7 @@ function watchMemory(): void {
     result: T,
   ): T => {
     const { exports } = "instance" in result ? result.instance : result;
-    memory = exports.memory as WebAssembly.Memory;
+    memory = Object.values(exports).find((one) => one instanceof WebAssembly.Memory);
     return result;
   };
   WebAssembly.instantiateStreaming = async (...args) => noted(await instantiateStreaming(...args));
@@ -112,14 +115,26 @@ const bulk = {
   /** Comes and goes so many times. Some leave while they are still connecting. */
   async comeAndGo({ name, times }: { name: string; times: number }): Promise<void> {
     for (let n = 0; n < times; n += 1) {
+      const told: string[] = [];
+      const overdue = setTimeout(() => console.warn(`join ${n} has come to ${told.join(", ")}`), OVERDUE_MS);
       const entered = await join(location.origin, { room: name, protocol });
+      told.push("joined");
+      entered.on("error", ({ error }) => told.push(error.code));
       if (n % 4 !== 0) {
         await new Promise<void>((done) => {
-          entered.on("path", ({ path }) => path === "direct" && done());
-          if ([...entered.peers.values()].some(({ path }) => path === "direct")) done();
+          entered.on("path", ({ path }) => {
+            told.push(path);
+            if (path === "direct") done();
+          });
+          for (const { path } of entered.peers.values()) {
+            told.push(`at first ${path}`);
+            if (path === "direct") done();
+          }
         });
       }
+      told.push("leaving");
       await entered.leave();
+      clearTimeout(overdue);
       prune();
     }
   },
