@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
+use futures::future::{AbortHandle, abortable};
 use gloo::events::EventListener;
 use js_sys::{Array, ArrayBuffer, Function, Reflect, Uint8Array};
 use peerloom_protocol::action::{ConnectionId, Start};
@@ -56,6 +57,9 @@ pub(crate) struct Connection {
     pc: RtcPeerConnection,
     report: Rc<dyn Fn(ConnectionEvent)>,
     operations: Rc<Operations>,
+    /// What waits for the browser. A promise of a connection that is closed meanwhile is never settled: whoever waited for
+    /// it would be there for ever, and keep the connection.
+    tasks: RefCell<Vec<AbortHandle>>,
     pub(crate) sent_bytes: Cell<u64>,
 }
 
@@ -93,8 +97,8 @@ impl Connection {
             channel_listeners(&mut listeners, channel, index as u16, &unopened, &report);
         }
         let operations = Rc::default();
-        let connection =
-            Self { _listeners: listeners, channels, pc, report, operations, sent_bytes: Cell::new(0) };
+        let (tasks, sent_bytes) = (RefCell::default(), Cell::new(0));
+        let connection = Self { _listeners: listeners, channels, pc, report, operations, tasks, sent_bytes };
         connection.queue(Operation::Start(start));
         Ok(connection)
     }
@@ -102,8 +106,17 @@ impl Connection {
     fn queue(&self, operation: Operation) {
         self.operations.waiting.borrow_mut().push_back(operation);
         if !self.operations.busy.replace(true) {
-            spawn_local(operate(self.pc.clone(), self.operations.clone(), Rc::downgrade(&self.report)));
+            self.spawn(operate(self.pc.clone(), self.operations.clone(), Rc::downgrade(&self.report)));
         }
+    }
+
+    /// Runs a task that ends with the connection.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let (task, handle) = abortable(task);
+        self.tasks.borrow_mut().push(handle);
+        spawn_local(async move {
+            let _ = task.await;
+        });
     }
 
     pub(crate) fn set_answer(&self, sdp: String) {
@@ -143,6 +156,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self._listeners.clear();
+        self.tasks.borrow().iter().for_each(AbortHandle::abort);
         self.pc.close();
     }
 }

@@ -4,7 +4,7 @@ use js_sys::Reflect;
 use peerloom_protocol::action::{ConnectionId, PeerPath};
 use peerloom_protocol::id::PeerId;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{RtcPeerConnection, RtcStatsReport};
 
 use super::Driver;
@@ -140,9 +140,10 @@ impl Driver {
 
     /// Tells the application when a connection turns out to go through a TURN server.
     pub(super) fn find_path(&self, peer: PeerId, connection: ConnectionId) {
-        let Some(pc) = self.connections.borrow().get(&connection).map(|c| c.pc().clone()) else { return };
-        let me = self.me.clone();
-        spawn_local(async move {
+        let connections = self.connections.borrow();
+        let Some(known) = connections.get(&connection) else { return };
+        let (pc, me) = (known.pc().clone(), self.me.clone());
+        known.spawn(async move {
             let pair = selected_pair(&pc).await.unwrap_or_default();
             let is_relay = |kind: &Option<String>| kind.as_deref() == Some("relay");
             let turn = is_relay(&pair.local_candidate) || is_relay(&pair.remote_candidate);
