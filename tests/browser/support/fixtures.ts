@@ -112,12 +112,25 @@ async function chromiumPage(browser: Chromium): Promise<Driver> {
   const page = await context.newPage();
   const uncaught: string[] = [];
   page.on("pageerror", (error) => uncaught.push(`chromium: ${error.message}`));
+  const session = await context.newCDPSession(page);
   return {
     name: "chromium",
     uncaught,
     evaluate: (expression) => page.evaluate(expression),
     goto: (url) => page.goto(url),
     close: () => context.close(),
+    async crash() {
+      const crashed = new Promise<void>((done) => page.once("crash", () => done()));
+      // Nobody is left to answer it.
+      session.send("Page.crash").catch(() => {});
+      await crashed;
+    },
+    async heapBytes() {
+      await session.send("HeapProfiler.collectGarbage");
+      const { usedSize, embedderHeapUsedSize, backingStorageSize } =
+        await session.send("Runtime.getHeapUsage");
+      return usedSize + embedderHeapUsedSize + backingStorageSize;
+    },
   };
 }
 
