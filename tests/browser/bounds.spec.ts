@@ -78,8 +78,8 @@ for (const [sender, reader] of [
 }
 
 /** A page makes four connections each time, and Chromium allows 500 that are open or not collected yet. */
-const CYCLES = 160;
-const WARM_UP = 20;
+const CYCLES = 170;
+const WARM_UP = 40;
 /** What a page may hold more at the end: noise, and not 5 KiB for each time. */
 const GROWTH_BYTES = 512 * 1024;
 
@@ -116,6 +116,10 @@ test(`after ${CYCLES} times of joining and leaving a page holds no more than aft
   const before = await held([resident, guest]);
   await comeAndGo(CYCLES - WARM_UP);
   await expect.poll(() => resident.paths()).toEqual({});
+  // Two wait for newcomers, and Chromium keeps one or another for reasons of its own.
+  for (const peer of [resident, guest]) {
+    await expect.poll(() => peer.livingConnections()).toBeLessThanOrEqual(8);
+  }
   const after = await held([resident, guest]);
   for (const [at, bytes] of after.entries()) {
     expect((bytes ?? 0) - (before[at] ?? 0)).toBeLessThanOrEqual(GROWTH_BYTES);

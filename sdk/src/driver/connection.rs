@@ -14,13 +14,14 @@ use peerloom_protocol::action::{ConnectionId, Start};
 use peerloom_protocol::hello::{Delivery, Hello};
 use peerloom_protocol::{control, limits, sdp};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{
     MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelInit, RtcDataChannelState,
     RtcDataChannelType, RtcIceCandidateInit, RtcPeerConnection, RtcPeerConnectionIceEvent,
     RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
 };
 
+use super::promise::settled;
 use crate::error::Error;
 
 /// What a connection reports. The numbers are data-channel ids: 0 is the control channel.
@@ -290,7 +291,7 @@ async fn begin(pc: &RtcPeerConnection, start: Start) -> Result<String, JsValue> 
 async fn set_remote(pc: &RtcPeerConnection, kind: RtcSdpType, sdp: &str) -> Result<(), JsValue> {
     let description = RtcSessionDescriptionInit::new(kind);
     description.set_sdp(sdp);
-    JsFuture::from(pc.set_remote_description(&description)).await.map(|_| ())
+    settled(pc.set_remote_description(&description)).await.map(|_| ())
 }
 
 /// Sets what the browser just made, word for word: local descriptions are never altered.
@@ -299,11 +300,11 @@ async fn set_local(
     made: js_sys::Promise,
     kind: RtcSdpType,
 ) -> Result<String, JsValue> {
-    let made = JsFuture::from(made).await?;
+    let made = settled(made).await?;
     let sdp = Reflect::get(&made, &JsValue::from_str("sdp"))?.as_string().unwrap_or_default();
     let description = RtcSessionDescriptionInit::new(kind);
     description.set_sdp(&sdp);
-    JsFuture::from(pc.set_local_description(&description)).await?;
+    settled(pc.set_local_description(&description)).await?;
     Ok(sdp)
 }
 
@@ -312,5 +313,5 @@ async fn add_candidate(pc: &RtcPeerConnection, line: &str) {
     let init = RtcIceCandidateInit::new(line);
     init.set_sdp_mid(Some("0"));
     init.set_sdp_m_line_index(Some(0));
-    let _ = JsFuture::from(pc.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init))).await;
+    let _ = settled(pc.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init))).await;
 }

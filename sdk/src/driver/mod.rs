@@ -9,6 +9,7 @@ mod connection;
 mod exchange;
 mod page;
 mod payload;
+mod promise;
 mod sends;
 mod socket;
 mod stats;

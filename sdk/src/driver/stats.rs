@@ -4,10 +4,11 @@ use js_sys::Reflect;
 use peerloom_protocol::action::{ConnectionId, PeerPath};
 use peerloom_protocol::id::PeerId;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
+
 use web_sys::{RtcPeerConnection, RtcStatsReport};
 
 use super::Driver;
+use super::promise::settled;
 
 /// How a connected peer is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +80,7 @@ fn field(object: &JsValue, name: &str) -> JsValue {
 
 /// Reads the selected pair out of `getStats()` (W3C webrtc-stats).
 async fn selected_pair(pc: &RtcPeerConnection) -> Option<PeerStats> {
-    let report = JsFuture::from(pc.get_stats()).await.ok()?.dyn_into::<RtcStatsReport>().ok()?;
+    let report = settled(pc.get_stats()).await.ok()?.dyn_into::<RtcStatsReport>().ok()?;
     let entries: Vec<JsValue> = js_sys::try_iter(&report).ok()??.filter_map(Result::ok).collect();
     // Each entry is [id, stats].
     let values: Vec<JsValue> = entries.iter().map(|e| Reflect::get_u32(e, 1).unwrap_or_default()).collect();

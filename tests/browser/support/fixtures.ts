@@ -119,6 +119,21 @@ async function chromiumPage(browser: Chromium): Promise<Driver> {
     evaluate: (expression) => page.evaluate(expression),
     goto: (url) => page.goto(url),
     close: () => context.close(),
+    async living(className) {
+      const objectGroup = "living";
+      const prototype = await session.send("Runtime.evaluate", {
+        expression: `${className}.prototype`,
+        objectGroup,
+      });
+      const prototypeObjectId = prototype.result.objectId ?? "";
+      const { objects } = await session.send("Runtime.queryObjects", { prototypeObjectId, objectGroup });
+      const { result } = await session.send("Runtime.callFunctionOn", {
+        objectId: objects.objectId ?? "",
+        functionDeclaration: "function () { return this.length; }",
+      });
+      await session.send("Runtime.releaseObjectGroup", { objectGroup });
+      return result.value;
+    },
     async crash() {
       const crashed = new Promise<void>((done) => page.once("crash", () => done()));
       // Nobody is left to answer it.

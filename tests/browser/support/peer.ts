@@ -14,6 +14,8 @@ export interface Driver {
   close(): Promise<void>;
   /** Bytes of JavaScript's objects and buffers that are in use, after a collection; for browsers that tell. */
   heapBytes?(): Promise<number>;
+  /** Objects of a class that nobody could collect; for browsers that tell. */
+  living?(className: string): Promise<number>;
   /** Ends the page's process, for browsers that give each page one of its own. */
   crash?(): Promise<void>;
   /** Errors that nobody caught in the page. */
@@ -120,6 +122,11 @@ export class Peer {
 
   close(): Promise<void> {
     return this.#driver.close();
+  }
+
+  /** RTCPeerConnections that cannot be collected, closed ones too; undefined where the browser does not tell. */
+  livingConnections(): Promise<number> | undefined {
+    return this.#driver.living?.("RTCPeerConnection");
   }
 
   /** Crashes: nothing can say goodbye. Other pages of the browser live on. */
