@@ -1,6 +1,7 @@
 // npm run bench: measures what is promised in figures and prints one table.
-//   --only NAME      one measure alone (may be repeated): first-message, server-memory, page-bytes
+//   --only NAME      one measure alone (may be repeated): first-message, throughput, memory, joins, server-memory, page-bytes
 //   --runs N         trials of each kind instead of each measure's own number
+//   --mebibytes N    how much throughput and memory send, instead of each measure's own number
 //   --json FILE      writes every single value as well
 //   --urgent         runs browsers and servers with real-time priority, for a machine that is not quiet (root)
 //   --packet-log FILE  notes every packet on the network between the hosts
@@ -10,8 +11,11 @@ import { parseArgs } from "node:util";
 import { printTable } from "../tests/bench/lib/figures.mjs";
 import { describeMachine, Quiet } from "../tests/bench/lib/machine.mjs";
 import * as firstMessage from "../tests/bench/measures/first-message.mjs";
+import * as joins from "../tests/bench/measures/joins.mjs";
+import * as memory from "../tests/bench/measures/memory.mjs";
 import * as pageBytes from "../tests/bench/measures/page-bytes.mjs";
 import * as serverMemory from "../tests/bench/measures/server-memory.mjs";
+import * as throughput from "../tests/bench/measures/throughput.mjs";
 import { findBrowsers } from "./lib/browsers.mjs";
 import { buildAll } from "./lib/products.mjs";
 import { Failure } from "./lib/run.mjs";
@@ -19,15 +23,26 @@ import { main, say } from "./lib/steps.mjs";
 
 const measures = {
   "first-message": firstMessage,
+  throughput,
+  memory,
+  joins,
   "server-memory": serverMemory,
   "page-bytes": pageBytes,
 };
+
+function count(values, name) {
+  if (values[name] === undefined) return undefined;
+  const number = Number(values[name]);
+  if (!(Number.isInteger(number) && number > 0)) throw new Failure(`--${name} needs a number`);
+  return number;
+}
 
 function options() {
   const { values } = parseArgs({
     options: {
       only: { type: "string", multiple: true, default: Object.keys(measures) },
       runs: { type: "string" },
+      mebibytes: { type: "string" },
       json: { type: "string" },
       urgent: { type: "boolean", default: false },
       "packet-log": { type: "string" },
@@ -36,16 +51,14 @@ function options() {
   });
   const unknown = values.only.find((name) => !(name in measures));
   if (unknown) throw new Failure(`no measure ${unknown}: there are ${Object.keys(measures).join(", ")}`);
-  const runs = values.runs === undefined ? undefined : Number(values.runs);
-  if (runs !== undefined && !(Number.isInteger(runs) && runs > 0)) throw new Failure("--runs needs a number");
-  return { ...values, runs };
+  return { ...values, runs: count(values, "runs"), mebibytes: count(values, "mebibytes") };
 }
 
 // What is cleaned up as this process exits would stay behind after a signal.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
 
 await main(async () => {
-  const { only, runs, json, urgent, "packet-log": log, "no-build": noBuild } = options();
+  const { only, runs, mebibytes, json, urgent, "packet-log": log, "no-build": noBuild } = options();
   if (!noBuild) await buildAll();
   for (const line of await findBrowsers("chromium", "firefox")) say(line);
   const machine = await describeMachine();
@@ -62,7 +75,8 @@ await main(async () => {
     }
     say(`${measure.title} …`);
     await quiet.wait(1_000);
-    figures.push(...(await measure.run({ runs: runs ?? measure.defaultRuns, say, quiet, log, urgent })));
+    const setting = { runs: runs ?? measure.defaultRuns, mebibytes, say, quiet, log, urgent };
+    figures.push(...(await measure.run(setting)));
   }
   if (figures.length > 0) printTable(figures);
   const { processor, cores, memoryGiB, system, ...rest } = machine;

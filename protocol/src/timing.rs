@@ -76,6 +76,8 @@ pub const DIRECT_DEAD_MS: u64 = 5_000;
 pub const LOST_MS: u64 = 8_000;
 /// And not before it had this long to come back.
 pub const PROBE_MS: u64 = 3_000;
+/// A peer that nothing was ever heard from, and that the server does not list any more, has left after this.
+pub const UNHEARD_MS: u64 = 20_000;
 /// A peer that nothing is heard from has left after this, unless the application says otherwise: a minute, and the time
 /// that finding back takes a peer that was cut off for so long.
 pub const PEER_TIMEOUT_MS: u64 = 65_000;

@@ -3,6 +3,7 @@
 //! App messages are encoded in TypeScript. Text crosses once, large arrays stay where they are, and incoming data goes
 //! back as the very buffer the browser delivered, with the places of its messages.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -59,6 +60,18 @@ struct JsSink {
     on_messages: Function,
     /// `(kind, peer id, stream or call, detail, detail)`
     on_more: Function,
+    /// Whose messages came last, and that id as JavaScript's text: messages come in rows, and texts are dear.
+    last_from: RefCell<Option<(PeerId, JsValue)>>,
+}
+
+impl JsSink {
+    fn id_text(&self, id: PeerId) -> JsValue {
+        let mut last = self.last_from.borrow_mut();
+        match &*last {
+            Some((known, text)) if *known == id => text.clone(),
+            _ => last.insert((id, id.to_string().into())).1.clone(),
+        }
+    }
 }
 
 impl JsSink {
@@ -119,7 +132,7 @@ impl Sink for JsSink {
         let places: Vec<u32> =
             ranges.iter().flat_map(|range| [range.start as u32, range.end as u32]).collect();
         let places = Uint32Array::from(&places[..]);
-        let (from, channel) = (source.from.to_string().into(), (source.channel as u32).into());
+        let (from, channel) = (self.id_text(source.from), (source.channel as u32).into());
         let arguments = Array::of4(&from, &channel, buffer, &places);
         let _ = self.on_messages.apply(&JsValue::NULL, &arguments);
     }
@@ -239,7 +252,10 @@ impl NativeRoom {
             options: read_options(options),
             resume: at("resume").is_truthy(),
         };
-        Ok(Self(Driver::start(settings, Box::new(JsSink { on_event, on_messages, on_more }))?))
+        Ok(Self(Driver::start(
+            settings,
+            Box::new(JsSink { on_event, on_messages, on_more, last_from: RefCell::default() }),
+        )?))
     }
 
     /// Sends text or bytes to all, or to one peer. Undefined when queued at once and nothing more is to be told, otherwise

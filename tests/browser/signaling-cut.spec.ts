@@ -29,7 +29,9 @@ test.describe.configure({ mode: "parallel" });
 function joinAndTalk(peer: Peer, room: string, relay: "first" | "never"): Promise<void> {
   return peer.joinWith(
     async ({ joinRoom, state, kept }, joining) => {
-      await joinRoom({ ...joining, resume: false });
+      // A page that the server let in, and died before it could tell, never comes back under that id: the other page gives
+      // it up after this time.
+      await joinRoom({ ...joining, resume: false, peerTimeoutMs: 5_000 });
       const { room: joined } = state;
       const sent: Record<string, number> = {};
       kept.sent = sent;

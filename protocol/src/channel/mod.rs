@@ -21,7 +21,7 @@
 //! outbox.push(0, Rc::from(*b"there")).unwrap();
 //!
 //! let mut frame = Vec::new();
-//! outbox.write(0, Via::Direct, true, 16_384, &mut frame).unwrap(); // both leave in one frame
+//! outbox.write(0, Via::Direct, true, 16_408, &mut frame).unwrap(); // both leave in one frame
 //! assert_eq!(frame, b"\x00\x00\x02\x02\x05hithere");
 //!
 //! let mut inbox: Inbox<Vec<u8>> = Inbox::new(Delivery::Ordered, 1 << 20);

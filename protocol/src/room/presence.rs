@@ -19,9 +19,13 @@ impl Room {
                 if first {
                     self.notify(Event::Joined(welcome.id));
                 }
-                // Who is not listed may not have found back to the server yet: its session knows when it is gone.
                 for member in welcome.members {
                     self.meet(now, true, member);
+                }
+                // Who is not listed may not have found back to the server yet: its session knows when it is gone.
+                for (id, member) in self.members.iter_mut().filter(|(_, m)| m.listing != Listing::Listed) {
+                    member.listing = Listing::Missing;
+                    self.notices.push_back(Notice::Unlisted(id, Listing::Missing));
                 }
                 close_all(&mut self.notices, self.joining.drain());
                 self.fill_cards(now);
@@ -36,7 +40,7 @@ impl Room {
                 };
                 match reason {
                     LeaveReason::Left => return self.remove(id, reason),
-                    LeaveReason::Silent => member.listing = Listing::Away,
+                    LeaveReason::Silent => member.listing = Listing::Missing,
                     LeaveReason::Lost | LeaveReason::Evicted => member.listing = Listing::Lost,
                 }
                 let listing = member.listing;

@@ -156,8 +156,10 @@ struct Relay {
 pub(crate) enum Listing {
     /// In the room.
     Listed,
-    /// Not in the room any more, or we are not: it may come back.
+    /// We are not in the room ourselves.
     Away,
+    /// Not in the room any more, or not yet again: it may come back.
+    Missing,
     /// Its socket broke, as when a page crashes.
     Lost,
 }

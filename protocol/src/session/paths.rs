@@ -256,8 +256,8 @@ impl<P: Payload, B: Buffer> Session<P, B> {
                 (self.heard_at + timing::LOST_MS).max(since + timing::PROBE_MS).min(self.heard_at + timeout)
             }
             // Never heard: it may have been let in and cut off before it knew, and then it comes back as somebody else.
-            (Listing::Away, since) if self.theirs.is_none() => {
-                (since + timing::LOST_MS).min(self.heard_at + timeout)
+            (Listing::Missing, since) if self.theirs.is_none() => {
+                (since + timing::UNHEARD_MS).min(self.heard_at + timeout)
             }
             _ => self.heard_at + timeout,
         }

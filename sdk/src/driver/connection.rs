@@ -7,12 +7,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use js_sys::{ArrayBuffer, Reflect, Uint8Array};
+use futures::future::{AbortHandle, abortable};
+use js_sys::{Array, ArrayBuffer, Function, Reflect, Uint8Array};
 use peerloom_protocol::action::{ConnectionId, Start};
 use peerloom_protocol::hello::{Delivery, Hello};
 use peerloom_protocol::{control, limits, sdp};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{
     MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelInit, RtcDataChannelState,
     RtcDataChannelType, RtcIceCandidateInit, RtcPeerConnection, RtcPeerConnectionIceEvent,
@@ -20,6 +21,7 @@ use web_sys::{
 };
 
 use super::listener::EventListener;
+use super::promise::settled;
 use crate::error::Error;
 
 /// What a connection reports. The numbers are data-channel ids: 0 is the control channel.
@@ -58,6 +60,9 @@ pub(crate) struct Connection {
     pc: RtcPeerConnection,
     report: Rc<dyn Fn(ConnectionEvent)>,
     operations: Rc<Operations>,
+    /// What waits for the browser. A promise of a connection that is closed meanwhile is never settled: whoever waited for
+    /// it would be there for ever, and keep the connection.
+    tasks: RefCell<Vec<AbortHandle>>,
     pub(crate) sent_bytes: Cell<u64>,
 }
 
@@ -77,7 +82,12 @@ impl Connection {
         report: Report,
     ) -> Result<Self, Error> {
         let thrown = |error: JsValue| Error::thrown(&error);
-        let pc = RtcPeerConnection::new_with_configuration(configuration).map_err(thrown)?;
+        let make = || RtcPeerConnection::new_with_configuration(configuration);
+        let pc = make().or_else(|_| {
+            collect_closed();
+            make()
+        });
+        let pc = pc.map_err(thrown)?;
         let report: Rc<dyn Fn(ConnectionEvent)> = Rc::new(move |event| report(id, event));
         let mut listeners = connection_listeners(&pc, &report);
         let mut channels = vec![open_channel(&pc, control::LABEL, control::CHANNEL_ID, Delivery::Ordered)];
@@ -90,8 +100,8 @@ impl Connection {
             channel_listeners(&mut listeners, channel, index as u16, &unopened, &report);
         }
         let operations = Rc::default();
-        let connection =
-            Self { _listeners: listeners, channels, pc, report, operations, sent_bytes: Cell::new(0) };
+        let (tasks, sent_bytes) = (RefCell::default(), Cell::new(0));
+        let connection = Self { _listeners: listeners, channels, pc, report, operations, tasks, sent_bytes };
         connection.queue(Operation::Start(start));
         Ok(connection)
     }
@@ -99,8 +109,17 @@ impl Connection {
     fn queue(&self, operation: Operation) {
         self.operations.waiting.borrow_mut().push_back(operation);
         if !self.operations.busy.replace(true) {
-            spawn_local(operate(self.pc.clone(), self.operations.clone(), Rc::downgrade(&self.report)));
+            self.spawn(operate(self.pc.clone(), self.operations.clone(), Rc::downgrade(&self.report)));
         }
+    }
+
+    /// Runs a task that ends with the connection.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let (task, handle) = abortable(task);
+        self.tasks.borrow_mut().push(handle);
+        spawn_local(async move {
+            let _ = task.await;
+        });
     }
 
     pub(crate) fn set_answer(&self, sdp: String) {
@@ -140,7 +159,22 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self._listeners.clear();
+        self.tasks.borrow().iter().for_each(AbortHandle::abort);
         self.pc.close();
+    }
+}
+
+/// Makes the browser collect garbage. Chromium lets a page have 500 connections, and counts closed ones until they are
+/// collected (seen in 156), which may take minutes: they look small to it. Large buffers thrown away make it look at once;
+/// as nothing is written to them, they take address space only.
+fn collect_closed() {
+    const BUFFERS: usize = 4;
+    const BUFFER_BYTES: f64 = 33_554_432.0;
+    let buffer = Reflect::get(&js_sys::global(), &JsValue::from_str("ArrayBuffer")).ok();
+    let Some(buffer) = buffer.and_then(|buffer| buffer.dyn_into::<Function>().ok()) else { return };
+    for _ in 0..BUFFERS {
+        // Where there is no room for it, there is none for a connection either.
+        let _ = Reflect::construct(&buffer, &Array::of1(&BUFFER_BYTES.into()));
     }
 }
 
@@ -261,7 +295,7 @@ async fn begin(pc: &RtcPeerConnection, start: Start) -> Result<String, JsValue> 
 async fn set_remote(pc: &RtcPeerConnection, kind: RtcSdpType, sdp: &str) -> Result<(), JsValue> {
     let description = RtcSessionDescriptionInit::new(kind);
     description.set_sdp(sdp);
-    JsFuture::from(pc.set_remote_description(&description)).await.map(|_| ())
+    settled(pc.set_remote_description(&description)).await.map(|_| ())
 }
 
 /// Sets what the browser just made, word for word: local descriptions are never altered.
@@ -270,11 +304,11 @@ async fn set_local(
     made: js_sys::Promise,
     kind: RtcSdpType,
 ) -> Result<String, JsValue> {
-    let made = JsFuture::from(made).await?;
+    let made = settled(made).await?;
     let sdp = Reflect::get(&made, &JsValue::from_str("sdp"))?.as_string().unwrap_or_default();
     let description = RtcSessionDescriptionInit::new(kind);
     description.set_sdp(&sdp);
-    JsFuture::from(pc.set_local_description(&description)).await?;
+    settled(pc.set_local_description(&description)).await?;
     Ok(sdp)
 }
 
@@ -283,5 +317,5 @@ async fn add_candidate(pc: &RtcPeerConnection, line: &str) {
     let init = RtcIceCandidateInit::new(line);
     init.set_sdp_mid(Some("0"));
     init.set_sdp_m_line_index(Some(0));
-    let _ = JsFuture::from(pc.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init))).await;
+    let _ = settled(pc.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init))).await;
 }

@@ -10,6 +10,7 @@ mod exchange;
 mod listener;
 mod page;
 mod payload;
+mod promise;
 mod sends;
 mod socket;
 mod stats;
@@ -211,11 +212,17 @@ impl Driver {
             self.node.borrow_mut().handle(now_ms(), input);
         }
         self.busy.set(false);
+        self.set_timer();
+    }
+
+    fn set_timer(&self) {
         let (due, me) = (self.node.borrow().deadline(now_ms()), self.me.clone());
         self.timer.borrow_mut().set(due, move || {
-            if let Some(driver) = me.upgrade() {
-                driver.timer.borrow_mut().ran();
+            let Some(driver) = me.upgrade() else { return };
+            if driver.timer.borrow_mut().ran() {
                 driver.feed(Input::TimedOut);
+            } else {
+                driver.set_timer();
             }
         });
     }

@@ -10,7 +10,7 @@ use peerloom_protocol::channel;
 /// WebAssembly memory never shrinks.
 #[derive(Clone)]
 pub(crate) enum Payload {
-    Here(Rc<[u8]>),
+    Here(Rc<Vec<u8>>),
     There(Uint8Array),
 }
 
@@ -25,7 +25,7 @@ impl Payload {
     /// Copies the bytes, to where they are cheapest to keep.
     pub(crate) fn bytes(bytes: &[u8]) -> Self {
         if bytes.len() <= COPY_BELOW_BYTES as usize {
-            Self::Here(Rc::from(bytes))
+            Self::Here(Rc::new(bytes.to_vec()))
         } else {
             Self::There(Uint8Array::from(bytes))
         }
@@ -35,7 +35,7 @@ impl Payload {
     #[cfg_attr(not(feature = "npm"), allow(dead_code))] // Only JavaScript brings arrays of its own.
     pub(crate) fn array(array: Uint8Array) -> Self {
         if array.length() <= COPY_BELOW_BYTES {
-            Self::Here(Rc::from(array.to_vec()))
+            Self::Here(Rc::new(array.to_vec()))
         } else {
             Self::There(array.slice(0, array.length()))
         }

@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 
+use super::promise::settled;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use peerloom_protocol::{signal::close, timing};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     AbortSignal, BinaryType, MessageEvent, RequestCache, RequestInit, RequestMode, Response, WebSocket,
 };
@@ -84,7 +84,7 @@ pub(crate) async fn answers(url: &str) -> bool {
     request.set_cache(RequestCache::NoStore);
     request.set_signal(Some(&AbortSignal::timeout_with_u32(timing::SERVER_ANSWER_MS)));
     let Some(window) = web_sys::window() else { return false };
-    let response = JsFuture::from(window.fetch_with_str_and_init(&url, &request)).await;
+    let response = settled(window.fetch_with_str_and_init(&url, &request)).await;
     response.is_ok_and(|response| response.unchecked_ref::<Response>().status() < 500)
 }
 

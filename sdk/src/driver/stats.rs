@@ -4,10 +4,11 @@ use js_sys::Reflect;
 use peerloom_protocol::action::{ConnectionId, PeerPath};
 use peerloom_protocol::id::PeerId;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+
 use web_sys::{RtcPeerConnection, RtcStatsReport};
 
 use super::Driver;
+use super::promise::settled;
 
 /// How a connected peer is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +80,7 @@ fn field(object: &JsValue, name: &str) -> JsValue {
 
 /// Reads the selected pair out of `getStats()` (W3C webrtc-stats).
 async fn selected_pair(pc: &RtcPeerConnection) -> Option<PeerStats> {
-    let report = JsFuture::from(pc.get_stats()).await.ok()?.dyn_into::<RtcStatsReport>().ok()?;
+    let report = settled(pc.get_stats()).await.ok()?.dyn_into::<RtcStatsReport>().ok()?;
     let entries: Vec<JsValue> = js_sys::try_iter(&report).ok()??.filter_map(Result::ok).collect();
     // Each entry is [id, stats].
     let values: Vec<JsValue> = entries.iter().map(|e| Reflect::get_u32(e, 1).unwrap_or_default()).collect();
@@ -140,9 +141,10 @@ impl Driver {
 
     /// Tells the application when a connection turns out to go through a TURN server.
     pub(super) fn find_path(&self, peer: PeerId, connection: ConnectionId) {
-        let Some(pc) = self.connections.borrow().get(&connection).map(|c| c.pc().clone()) else { return };
-        let me = self.me.clone();
-        spawn_local(async move {
+        let connections = self.connections.borrow();
+        let Some(known) = connections.get(&connection) else { return };
+        let (pc, me) = (known.pc().clone(), self.me.clone());
+        known.spawn(async move {
             let pair = selected_pair(&pc).await.unwrap_or_default();
             let is_relay = |kind: &Option<String>| kind.as_deref() == Some("relay");
             let turn = is_relay(&pair.local_candidate) || is_relay(&pair.remote_candidate);

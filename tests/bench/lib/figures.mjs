@@ -6,24 +6,26 @@ const median = (sorted) => {
 };
 
 /**
- * One line of the table. `values` are the single trials; `most` is the figure that the median has to keep, if there is
- * one; `also` gives further columns of text.
+ * One line of the table. `values` are the single trials; `most` or `least` is the figure that the median has to keep, if
+ * there is one; `also` gives further columns of text.
  */
-export function figure({ measure, variant, unit, values, most, also = "", digits = 0 }) {
+export function figure({ measure, variant, unit, values, most, least, also = "", digits = 0 }) {
   const sorted = [...values].sort((a, b) => a - b);
-  const [least, middle, greatest] = [sorted[0], median(sorted), sorted.at(-1)];
-  return { measure, variant, unit, values, median: middle, min: least, max: greatest, most, also, digits };
+  const [min, max] = [sorted[0], sorted.at(-1)];
+  return { measure, variant, unit, values, median: median(sorted), min, max, most, least, also, digits };
 }
 
 /** Prints all figures as one table. */
 export function printTable(figures) {
-  const rows = figures.map(({ measure, variant, unit, values, median, min, max, most, also, digits }) => {
+  const rows = figures.map((one) => {
+    const { measure, variant, unit, values, median, min, max, most, least, also, digits } = one;
     const number = (value) =>
       value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
     const range = values.length > 1 ? `${number(min)}–${number(max)}` : "";
-    const verdict = median <= most ? "kept" : "MISSED";
-    const goal = most === undefined ? "" : `≤ ${number(most)} ${verdict}`;
-    return [measure, variant, `${number(median)} ${unit}`, range, String(values.length), goal, also];
+    const verdict = median > most || median < least ? "MISSED" : "kept";
+    const bound = most === undefined ? least && `≥ ${number(least)}` : `≤ ${number(most)}`;
+    const goal = bound === undefined ? "" : `${bound} ${verdict}`;
+    return [measure, variant, `${number(median)} ${unit}`.trim(), range, String(values.length), goal, also];
   });
   const table = [["measure", "what", "median", "min–max", "n", "goal", ""], ...rows];
   const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));

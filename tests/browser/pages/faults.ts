@@ -140,6 +140,28 @@ function openChannel(label: string): RTCDataChannel {
   return open;
 }
 
+/** Bytes handed to open channels that {@link watchChannels} keeps, and not yet sent. */
+export function bufferedBytes(): number {
+  return channels.reduce((sum, { bufferedAmount }) => sum + bufferedAmount, 0);
+}
+
+let memory: WebAssembly.Memory | undefined;
+
+/** Finds out where the package's WebAssembly keeps its bytes, for {@link wasmBytes}. To be called before it is loaded. */
+export function watchMemory(): void {
+  const { instantiateStreaming } = WebAssembly;
+  WebAssembly.instantiateStreaming = async (...args) => {
+    const made = await instantiateStreaming(...args);
+    memory = Object.values(made.instance.exports).find((one) => one instanceof WebAssembly.Memory);
+    return made;
+  };
+}
+
+export function wasmBytes(): number {
+  if (memory === undefined) throw new Error("nobody watches the memory");
+  return memory.buffer.byteLength;
+}
+
 /** Sends on the open channel of this label behind the package's back, as a page with other code would. */
 export function sendRaw(label: string, data: string | number[]): void {
   const channel = openChannel(label);

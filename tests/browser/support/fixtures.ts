@@ -125,12 +125,40 @@ async function chromiumPage(browser: Chromium): Promise<Driver> {
   const page = await context.newPage();
   const uncaught: string[] = [];
   page.on("pageerror", (error) => uncaught.push(`chromium: ${error.message}`));
+  const session = await context.newCDPSession(page);
   return {
     name: "chromium",
     uncaught,
     evaluate: (expression) => page.evaluate(expression),
     goto: (url) => page.goto(url),
     close: () => context.close(),
+    async living(className) {
+      const objectGroup = "living";
+      const prototype = await session.send("Runtime.evaluate", {
+        expression: `${className}.prototype`,
+        objectGroup,
+      });
+      const prototypeObjectId = prototype.result.objectId ?? "";
+      const { objects } = await session.send("Runtime.queryObjects", { prototypeObjectId, objectGroup });
+      const { result } = await session.send("Runtime.callFunctionOn", {
+        objectId: objects.objectId ?? "",
+        functionDeclaration: "function () { return this.length; }",
+      });
+      await session.send("Runtime.releaseObjectGroup", { objectGroup });
+      return result.value;
+    },
+    async crash() {
+      const crashed = new Promise<void>((done) => page.once("crash", () => done()));
+      // Nobody is left to answer it.
+      session.send("Page.crash").catch(() => {});
+      await crashed;
+    },
+    async heapBytes() {
+      await session.send("HeapProfiler.collectGarbage");
+      const { usedSize, embedderHeapUsedSize, backingStorageSize } =
+        await session.send("Runtime.getHeapUsage");
+      return usedSize + embedderHeapUsedSize + backingStorageSize;
+    },
   };
 }
 

@@ -12,6 +12,12 @@ export interface Driver {
   evaluate(expression: string): Promise<unknown>;
   goto(url: string): Promise<unknown>;
   close(): Promise<void>;
+  /** Bytes of JavaScript's objects and buffers that are in use, after a collection; for browsers that tell. */
+  heapBytes?(): Promise<number>;
+  /** Objects of a class that nobody could collect; for browsers that tell. */
+  living?(className: string): Promise<number>;
+  /** Ends the page's process, for browsers that give each page one of its own. */
+  crash?(): Promise<void>;
   /** Errors that nobody caught in the page. */
   readonly uncaught: string[];
 }
@@ -111,8 +117,28 @@ export class Peer {
       .toEqual(expected);
   }
 
+  /**
+   * Bytes that the page holds: in JavaScript, in WebAssembly, and handed to its channels; undefined where the browser does
+   * not tell. Needs `watchMemory` and `watchChannels`.
+   */
+  async heldBytes(): Promise<number | undefined> {
+    const heap = await this.#driver.heapBytes?.();
+    return heap && heap + (await this.run((h) => h.faults.wasmBytes() + h.faults.bufferedBytes()));
+  }
+
   close(): Promise<void> {
     return this.#driver.close();
+  }
+
+  /** RTCPeerConnections that cannot be collected, closed ones too; undefined where the browser does not tell. */
+  livingConnections(): Promise<number> | undefined {
+    return this.#driver.living?.("RTCPeerConnection");
+  }
+
+  /** Crashes: nothing can say goodbye. Other pages of the browser live on. */
+  async crash(): Promise<void> {
+    if (this.#driver.crash === undefined) throw new Error(`${this.browser} cannot crash alone`);
+    await this.#driver.crash();
   }
 
   goto(url: string): Promise<unknown> {

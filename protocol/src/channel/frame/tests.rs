@@ -1,7 +1,7 @@
 use super::*;
 
 /// The header of docs/wire.md's fragment: message 300, 40,000 bytes long, from byte 16,360.
-const FRAGMENT_HEAD: [u8; 9] = [0x01, 0xac, 0x02, 0xc0, 0xb8, 0x02, 0xe8, 0x7f, b'x'];
+const FRAGMENT_HEAD: [u8; 10] = [0x01, 0xac, 0x02, 0xc0, 0xb8, 0x02, 0x80, 0x80, 0x01, b'x'];
 
 fn fragment(seq: u64, total: u64, offset: u64, len: usize) -> Result<Frame, FrameError> {
     let mut head = vec![FRAGMENT];
@@ -24,13 +24,13 @@ fn a_batch_is_read_byte_for_byte() {
 
 #[test]
 fn a_fragment_is_read_from_its_head_alone() {
-    let total_len = 8 + CHUNK_BYTES;
-    let body = 8..total_len;
+    let total_len = 9 + CHUNK_BYTES;
+    let body = 9..total_len;
     let expected = Fragment { seq: 300, total: 40_000, offset: CHUNK_BYTES, body };
     assert_eq!(parse(&FRAGMENT_HEAD, total_len), Ok(plain(Body::Fragment(expected))));
     let mut written = Vec::new();
     start_fragment(&mut written, 300, 40_000, CHUNK_BYTES);
-    assert_eq!(written, FRAGMENT_HEAD[..8]);
+    assert_eq!(written, FRAGMENT_HEAD[..9]);
     assert_eq!(parse(&FRAGMENT_HEAD[..3], total_len), Err(FrameError::NeedMore(total_len)));
     assert_eq!(parse(&[], total_len), Err(FrameError::NeedMore(MAX_HEADER_BYTES)));
 }
@@ -40,7 +40,7 @@ fn an_acknowledgement_stands_alone_or_before_messages() {
     let ack = Ack { seq: 300, offset: CHUNK_BYTES, granted: 1 << 20 };
     let mut bytes = Vec::new();
     write_ack(&mut bytes, ack);
-    assert_eq!(bytes, [0x02, 0xac, 0x02, 0xe8, 0x7f, 0x80, 0x80, 0x40]);
+    assert_eq!(bytes, [0x02, 0xac, 0x02, 0x80, 0x80, 0x01, 0x80, 0x80, 0x40]);
     assert_eq!(parse(&bytes, bytes.len()), Ok(Frame { ack: Some(ack), asks: false, body: None }));
 
     let at = bytes.len();
@@ -131,7 +131,7 @@ fn batches_that_do_not_add_up_are_refused() {
     for kind in [3, 0x42, 0x80, 0xff] {
         assert_eq!(parse(&[kind], 1), Err(FrameError::UnknownKind(kind)));
     }
-    assert_eq!(parse(&[0], 16_385), Err(FrameError::TooLong(16_385)));
+    assert_eq!(parse(&[0], 16_409), Err(FrameError::TooLong(16_409)));
 }
 
 #[test]

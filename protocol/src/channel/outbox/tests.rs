@@ -63,10 +63,10 @@ fn a_large_message_leaves_in_fragments() {
     let mut outbox = outbox_from(Delivery::Ordered, 300, &[40_000, 3]);
     let frames = frames(&mut outbox, 0);
     let lens: Vec<_> = frames.iter().map(Vec::len).collect();
-    assert_eq!(lens, [7 + 16_360, 8 + 16_360, 9 + 7_280, 1 + 2 + 1 + 1 + 3]);
-    assert_eq!(frames[1][..8], [0x01, 0xac, 0x02, 0xc0, 0xb8, 0x02, 0xe8, 0x7f]);
+    assert_eq!(lens, [7 + 16_384, 9 + 16_384, 9 + 7_232, 1 + 2 + 1 + 1 + 3]);
+    assert_eq!(frames[1][..9], [0x01, 0xac, 0x02, 0xc0, 0xb8, 0x02, 0x80, 0x80, 0x01]);
     assert_eq!(frames[0][..7], [0x01, 0xac, 0x02, 0xc0, 0xb8, 0x02, 0x00]);
-    assert_eq!(frames[2][..9], [0x01, 0xac, 0x02, 0xc0, 0xb8, 0x02, 0xd0, 0xff, 0x01]);
+    assert_eq!(frames[2][..9], [0x01, 0xac, 0x02, 0xc0, 0xb8, 0x02, 0x80, 0x80, 0x02]);
     assert_eq!(frames[3], [0x00, 0xad, 0x02, 1, 3, 3, 3, 3]);
     assert_eq!(outbox.sent_messages(), 2);
 }
@@ -83,10 +83,11 @@ fn the_longest_whole_message_fills_a_frame() {
 
 #[test]
 fn batches_are_filled_to_the_last_byte() {
-    // 3 bytes of header, then 1 + 127 for each of 127 messages: 125 bytes stay free. One message more lifts the count
-    // to 128, which takes a second byte, so 1 + 123 fit exactly.
-    for (last, expected) in [(123, vec![16_384]), (124, vec![16_259, 1 + 1 + 1 + 1 + 124])] {
-        let mut outbox = outbox(Delivery::Ordered, &[127; 127]);
+    // 3 bytes of header, then 1 + 127 for each of 126 messages and 2 + 147 for another: 128 bytes stay free. One message
+    // more lifts the count to 128, which takes a second byte, so 1 + 126 fit exactly.
+    for (last, expected) in [(126, vec![16_408]), (127, vec![16_280, 1 + 1 + 1 + 1 + 127])] {
+        let mut outbox = outbox(Delivery::Ordered, &[127; 126]);
+        outbox.push(0, message(147)).unwrap();
         outbox.push(0, message(last)).unwrap();
         assert_eq!(frames(&mut outbox, 0).iter().map(Vec::len).collect::<Vec<_>>(), expected);
     }
