@@ -197,9 +197,8 @@ pub enum Command {
         /// With [`close::WILL_RETURN`](crate::signal::close::WILL_RETURN), or else without a code, as a goodbye.
         will_return: bool,
     },
-    /// Find out whether the server answers an HTTP request within [`SERVER_ANSWER_MS`](crate::timing::SERVER_ANSWER_MS),
-    /// at the address of the WebSocket; report [`Input::ServerAnswers`]. Any answer will do but an error of a server
-    /// before it (status 500 and up).
+    /// Find out whether the server answers an HTTP request at the address of the WebSocket; report
+    /// [`Input::ServerAnswers`], however late. Any answer will do but an error of a server before it (status 500 and up).
     AskServer,
     /// Make an RTCPeerConnection with its negotiated channels, and start it; report [`Input::LocalDescription`], and
     /// candidates as they are found.

@@ -74,7 +74,7 @@ pub(crate) struct Link {
     sent: Vec<Candidate>,
     /// The other side's, kept until its description is applied.
     early: Vec<(u32, Candidate)>,
-    /// Those that our connection was given.
+    /// Those that our connection was given, by the other side's card or one by one.
     given: Vec<Candidate>,
     /// The browser looks for no way any more, though the connection is open.
     failing: bool,

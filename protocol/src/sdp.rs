@@ -226,13 +226,5 @@ pub fn ufrag(sdp: &str) -> Option<&str> {
     IceText::new(value).map(|_| value)
 }
 
-/// The candidates of a description that [`sanitize`] has written.
-pub(crate) fn candidates(sdp: &str) -> Vec<Candidate> {
-    sdp.lines()
-        .filter(|line| line.starts_with("a=candidate:"))
-        .filter_map(|line| Candidate::parse(line).ok())
-        .collect()
-}
-
 #[cfg(test)]
 mod tests;

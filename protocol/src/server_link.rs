@@ -42,7 +42,7 @@ enum Asking {
     No,
     /// At this time.
     Next(u64),
-    /// Since then.
+    /// It has until then to answer.
     Asked(u64),
 }
 
@@ -117,7 +117,10 @@ impl ServerLink {
             State::Up => Some(self.ping_until.unwrap_or(self.heard_at + timing::SOCKET_IDLE_MS)),
             State::Idle | State::Warming | State::Parked => None,
         };
-        let ask = if let Asking::Next(at) = self.asking { Some(at) } else { None };
+        let ask = match self.asking {
+            Asking::No => None,
+            Asking::Next(at) | Asking::Asked(at) => Some(at),
+        };
         [state, ask, self.join_by].into_iter().flatten().min()
     }
 
@@ -257,10 +260,11 @@ impl ServerLink {
 
     /// Whether the server answers a plain request, as it was asked to.
     pub(crate) fn answers(&mut self, now: u64, answers: bool) {
-        let Asking::Asked(since) = self.asking else { return };
+        if !matches!(self.asking, Asking::Asked(_)) {
+            return;
+        }
         self.answered = answers;
-        if answers || now >= since + u64::from(timing::SERVER_ANSWER_MS) / 2 {
-            // There, or without a word: see `no_word`.
+        if answers {
             self.asking = Asking::No;
             self.state = State::Backoff(now);
         } else {
@@ -328,9 +332,17 @@ impl ServerLink {
             let error = self.last_refusal.take().unwrap_or(RoomError::Unreachable(self.join_timeout_ms));
             return self.events.push_back(ServerEvent::Failed(error));
         }
-        if matches!(self.asking, Asking::Next(at) if at <= now) {
-            self.asking = Asking::Asked(now);
-            self.events.push_back(ServerEvent::Do(Command::AskServer));
+        match self.asking {
+            Asking::Next(at) if at <= now => {
+                self.asking = Asking::Asked(now + timing::SERVER_ANSWER_MS);
+                self.events.push_back(ServerEvent::Do(Command::AskServer));
+            }
+            Asking::Asked(until) if until <= now => {
+                // Without a word: see `no_word`.
+                self.asking = Asking::No;
+                self.state = State::Backoff(now);
+            }
+            _ => {}
         }
         match self.state {
             State::Joining(at) if at <= now => self.no_word(now),

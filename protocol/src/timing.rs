@@ -19,8 +19,8 @@ pub const QUICK_TRIES: u32 = 3;
 pub const ASK_SERVER_MS: (u64, u64) = (250, 2_000);
 /// How long that is: the first minute.
 pub const EARLY_MS: u64 = 60_000;
-/// How long the server may take to answer one.
-pub const SERVER_ANSWER_MS: u32 = 2_000;
+/// How long the server may take to answer one. After that the WebSocket is tried.
+pub const SERVER_ANSWER_MS: u64 = 1_500;
 /// First and longest wait for the WebSocket when no answer comes: the page may not be allowed such requests.
 pub const SLOW_TRY_MS: (u64, u64) = (10_000, 60_000);
 /// When the server goes down and says so, its members come back spread over this time.

@@ -28,11 +28,11 @@ impl fmt::Debug for Address {
 
 impl Address {
     pub(super) fn parse(text: &str) -> Option<Self> {
-        if let Ok(address) = text.parse::<Ipv4Addr>() {
-            return Some(Self::V4(address.octets()));
+        if let Some(octets) = read_v4(text) {
+            return Some(Self::V4(octets));
         }
-        if let Ok(address) = text.parse::<Ipv6Addr>() {
-            return Some(Self::V6(address.octets()));
+        if let Some(octets) = read_v6(text) {
+            return Some(Self::V6(octets));
         }
         let uuid = text.strip_suffix(".local")?.as_bytes();
         if uuid.len() != 36 || [8, 13, 18, 23].iter().any(|&at| uuid[at] != b'-') {
@@ -74,6 +74,68 @@ impl fmt::Display for Address {
     }
 }
 
+/// Four decimal numbers without leading zeros (RFC 6943 §3.1.1). This and [`read_v6`] take what the standard library's
+/// parsers take, and half their code.
+fn read_v4(text: &str) -> Option<[u8; 4]> {
+    let mut octets = [0; 4];
+    let mut parts = text.split('.');
+    for octet in &mut octets {
+        let part = parts.next()?;
+        if part.len() > 1 && part.starts_with('0') {
+            return None;
+        }
+        *octet = u8::try_from(super::number(part).ok()?).ok()?;
+    }
+    parts.next().is_none().then_some(octets)
+}
+
+/// Groups of up to four hexadecimal digits, once shortened by `::`, the last two perhaps as IPv4 (RFC 4291 §2.2).
+fn read_v6(text: &str) -> Option<[u8; 16]> {
+    let mut octets = [0; 16];
+    // Where the next group goes, and where `::` was.
+    let (mut at, mut gap) = (0, None);
+    let mut rest = text;
+    if let Some(behind) = text.strip_prefix("::") {
+        (gap, rest) = (Some(0), behind);
+    }
+    while !rest.is_empty() {
+        let end = rest.bytes().position(|byte| byte == b':').unwrap_or(rest.len());
+        let (group, behind) = (rest.get(..end)?, rest.get(end..)?);
+        if let (Some(v4), true) = (read_v4(group), behind.is_empty()) {
+            octets.get_mut(at..at + 4)?.copy_from_slice(&v4);
+            at += 4;
+            break;
+        }
+        if !(1..=4).contains(&group.len()) {
+            return None;
+        }
+        let value =
+            group.bytes().try_fold(0, |value, digit| Some(value << 4 | char::from(digit).to_digit(16)?))?;
+        octets.get_mut(at..at + 2)?.copy_from_slice(&(value as u16).to_be_bytes());
+        at += 2;
+        rest = match (behind.strip_prefix("::"), behind.strip_prefix(':')) {
+            (Some(_), _) if gap.is_some() => return None,
+            (Some(behind), _) => {
+                gap = Some(at);
+                behind
+            }
+            (_, Some("")) => return None,
+            (_, behind) => behind.unwrap_or_default(),
+        };
+    }
+    match gap {
+        // It stands for one group or more.
+        Some(gap) if at < 16 => {
+            let moved = at - gap;
+            octets.copy_within(gap..at, 16 - moved);
+            octets[gap..16 - moved].fill(0);
+            Some(octets)
+        }
+        None if at == 16 => Some(octets),
+        _ => None,
+    }
+}
+
 /// As RFC 5952 §4 has it: the first of the longest runs of zeros is left out, unless it is one only. The standard
 /// library's, which also pads and writes IPv4 in IPv6 with dots, takes three times the code.
 fn write_v6(f: &mut fmt::Formatter<'_>, octets: &[u8; 16]) -> fmt::Result {
@@ -109,5 +171,34 @@ mod tests {
             assert_eq!(Address::V6(octets).to_string(), Ipv6Addr::from(octets).to_string());
         }
         assert_eq!(Address::V4([10, 0, 255, 1]).to_string(), "10.0.255.1");
+    }
+
+    #[test]
+    fn addresses_are_read_as_the_standard_library_does() {
+        let check = |text: &str| {
+            assert_eq!(read_v4(text), text.parse::<Ipv4Addr>().ok().map(|a| a.octets()), "{text}");
+            assert_eq!(read_v6(text), text.parse::<Ipv6Addr>().ok().map(|a| a.octets()), "{text}");
+        };
+        let shortened = (0..=255u32).map(|pattern| {
+            let group =
+                |at| if pattern >> (at - 1) & 1 == 1 { format!("{:X}", 0xabc * at) } else { "0".to_owned() };
+            let text = (1..=8u32).map(group).collect::<Vec<_>>().join(":");
+            text.parse::<Ipv6Addr>().unwrap().to_string()
+        });
+        let odd =
+            ["1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "1:2:3:4:5:6:7::8", "::", ":", ""];
+        let v4 =
+            ["10.0.255.1", "::ffff:10.0.0.1", "1:2:3:4:5:6:1.2.3.4", "1::1.2.3.4", "1.2.3.4::", "01.2.3.4"];
+        for text in shortened.chain(odd.into_iter().chain(v4).map(str::to_owned)) {
+            check(&text);
+            // And with any one character left out, doubled, or another one.
+            for at in 0..text.len() {
+                let (before, behind) = (&text[..at], &text[at + 1..]);
+                check(&format!("{before}{behind}"));
+                for other in ["::", ".", "0", "f", "g", "+", " ", "255", &text[at..=at].repeat(2)] {
+                    check(&format!("{before}{other}{behind}"));
+                }
+            }
+        }
     }
 }

@@ -125,21 +125,27 @@ impl<C> Inbox<C> {
     /// Ordered: what is expected next was `before`. Forgets early messages that came again since, and hands out those whose
     /// turn it is now.
     fn follow_on(&mut self, before: u64, wholes: &mut Vec<Whole<C>>) {
-        let passed = (self.next_seq - before).min(self.early.len() as u64);
-        for again in self.early.drain(..passed as usize).flatten() {
-            // It was counted twice.
-            self.received_cost -= message_cost(again.len);
+        let mut passed = self.next_seq - before;
+        while passed > 0 || matches!(self.early.front(), Some(Some(_))) {
+            match (self.early.pop_front(), passed) {
+                (None, _) => break,
+                (Some(None), _) => {}
+                (Some(Some(whole)), 0) => {
+                    self.next_seq += 1;
+                    wholes.push(whole);
+                }
+                // It came again, and was counted twice.
+                (Some(Some(again)), _) => self.received_cost -= message_cost(again.len),
+            }
+            passed = passed.saturating_sub(1);
         }
-        let turn = self.early.iter().take_while(|early| early.is_some()).count();
-        wholes.extend(self.early.drain(..turn).flatten());
-        self.next_seq += turn as u64;
     }
 
     /// Ordered: keeps an early message until its turn.
     fn keep(&mut self, seq: u64, whole: Whole<C>) {
         let at = (seq - self.next_seq) as usize;
-        if at >= self.early.len() {
-            self.early.resize_with(at + 1, || None);
+        while self.early.len() <= at {
+            self.early.push_back(None);
         }
         self.early[at] = Some(whole);
     }

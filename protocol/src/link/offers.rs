@@ -32,7 +32,6 @@ impl Link {
             self.give_up_at = now + timing::CONNECT_MS;
         }
         self.begin(now, generation, Phase::Answering { offer_ufrag: ufrag, sdp: None }, timing::OFFER_MS);
-        self.given = sdp::candidates(&clean);
         self.outputs.push_back(Output::Open(Start::Answer { offer: clean }));
     }
 
@@ -44,7 +43,6 @@ impl Link {
         }
         let Ok(clean) = sdp::sanitize(SdpKind::Answer, sdp) else { return };
         *answered = true;
-        self.given = sdp::candidates(&clean);
         self.outputs.push_back(Output::Do(Command::SetAnswer(connection, clean)));
         self.flush_early();
     }

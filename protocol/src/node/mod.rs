@@ -228,9 +228,10 @@ impl<P: Payload, B: Buffer> Node<P, B> {
 
     /// Takes out what was kept of a connection.
     fn take_early(&mut self, connection: ConnectionId) -> Vec<(ConnectionId, u16, B)> {
-        let (taken, rest) =
-            std::mem::take(&mut self.early).into_iter().partition(|early| early.0 == connection);
-        self.early = rest;
+        let mut taken = Vec::new();
+        for early in std::mem::take(&mut self.early) {
+            if early.0 == connection { taken.push(early) } else { self.early.push(early) }
+        }
         self.early_bytes = self.early.iter().map(|(_, _, data)| data.len() + EARLY_COST).sum();
         taken
     }

@@ -4,7 +4,6 @@ use super::app::Bytes;
 use super::{ConnectionKey, Happening, Peer, World, browser, hub};
 use crate::action::{Action, Command, Event, Input};
 use crate::signal::LeaveReason;
-use crate::timing;
 
 impl World {
     pub(super) fn act(&mut self, peer: usize, action: Action<Bytes>) {
@@ -106,11 +105,11 @@ impl World {
                 }
             }
             Command::AskServer => {
-                let (wait_ms, answers) = match (self.peers[peer].socket_dead, &self.hub) {
-                    (true, _) => (u64::from(timing::SERVER_ANSWER_MS), false),
-                    (false, hub) => (2 * self.faults.delay_ms.1, hub.is_some()),
-                };
-                self.after(wait_ms, Happening::Input(peer, Input::ServerAnswers(answers)));
+                let answers = self.hub.is_some();
+                if !self.peers[peer].socket_dead {
+                    let answer = Happening::Input(peer, Input::ServerAnswers(answers));
+                    self.after(2 * self.faults.delay_ms.1, answer);
+                }
             }
             Command::KeepToken(token) => self.peers[peer].kept_token = Some(token),
         }

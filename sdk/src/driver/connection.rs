@@ -5,9 +5,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::task::Poll;
 
-use futures::future::{AbortHandle, abortable};
 use js_sys::{Array, ArrayBuffer, Function, Reflect, Uint8Array};
 use peerloom_protocol::action::{ConnectionId, Start};
 use peerloom_protocol::hello::{Delivery, Hello};
@@ -52,6 +54,9 @@ struct Operations {
     busy: Cell<bool>,
 }
 
+/// Something that waits for the browser; None when it is done, or not wanted any more.
+type Task = Rc<RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>>>;
+
 /// See the [module](self). Dropping it closes the connection and reports nothing more.
 pub(crate) struct Connection {
     // Declared before what they listen to: fields drop in order, so no listener outlives it.
@@ -62,7 +67,7 @@ pub(crate) struct Connection {
     operations: Rc<Operations>,
     /// What waits for the browser. A promise of a connection that is closed meanwhile is never settled: whoever waited for
     /// it would be there for ever, and keep the connection.
-    tasks: RefCell<Vec<AbortHandle>>,
+    tasks: RefCell<Vec<Task>>,
     pub(crate) sent_bytes: Cell<u64>,
 }
 
@@ -115,11 +120,18 @@ impl Connection {
 
     /// Runs a task that ends with the connection.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        let (task, handle) = abortable(task);
-        self.tasks.borrow_mut().push(handle);
-        spawn_local(async move {
-            let _ = task.await;
-        });
+        let task: Task = Rc::new(RefCell::new(Some(Box::pin(task))));
+        let mut tasks = self.tasks.borrow_mut();
+        tasks.retain(|task| task.try_borrow().map_or(true, |task| task.is_some()));
+        tasks.push(task.clone());
+        spawn_local(poll_fn(move |context| {
+            let mut task = task.borrow_mut();
+            let polled = task.as_mut().map_or(Poll::Ready(()), |task| task.as_mut().poll(context));
+            if polled.is_ready() {
+                *task = None;
+            }
+            polled
+        }));
     }
 
     pub(crate) fn set_answer(&self, sdp: String) {
@@ -159,7 +171,12 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self._listeners.clear();
-        self.tasks.borrow().iter().for_each(AbortHandle::abort);
+        for task in self.tasks.take() {
+            // One that is at work right now finds its connection gone.
+            if let Ok(mut task) = task.try_borrow_mut() {
+                *task = None;
+            }
+        }
         self.pc.close();
     }
 }

@@ -4,11 +4,9 @@ use std::cell::Cell;
 
 use super::promise::settled;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
-use peerloom_protocol::{signal::close, timing};
+use peerloom_protocol::signal::close;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{
-    AbortSignal, BinaryType, MessageEvent, RequestCache, RequestInit, RequestMode, Response, WebSocket,
-};
+use web_sys::{BinaryType, MessageEvent, RequestInit, RequestMode, Response, WebSocket};
 
 use super::listener::EventListener;
 use crate::error::Error;
@@ -81,8 +79,6 @@ pub(crate) async fn answers(url: &str) -> bool {
     let url = format!("http{}", url.get(2..).unwrap_or_default());
     let request = RequestInit::new();
     request.set_mode(RequestMode::NoCors);
-    request.set_cache(RequestCache::NoStore);
-    request.set_signal(Some(&AbortSignal::timeout_with_u32(timing::SERVER_ANSWER_MS)));
     let Some(window) = web_sys::window() else { return false };
     let response = settled(window.fetch_with_str_and_init(&url, &request)).await;
     response.is_ok_and(|response| response.unchecked_ref::<Response>().status() < 500)
