@@ -72,17 +72,13 @@ impl JsSink {
             _ => last.insert((id, id.to_string().into())).1.clone(),
         }
     }
-}
 
-impl JsSink {
     fn tell(&self, kind: &str, peer: Option<PeerId>, detail: JsValue, error: JsValue) {
         let peer = peer.map(|id| id.to_string()).unwrap_or_default();
         // The face's functions do not throw; if one did, the room must go on.
         let _ = self.on_event.apply(&JsValue::NULL, &Array::of4(&kind.into(), &peer.into(), &detail, &error));
     }
-}
 
-impl JsSink {
     fn tell_more(&self, kind: &str, peer: PeerId, id: u64, detail: JsValue, more: JsValue) {
         // Ids count from 0, so they fit.
         let (peer, id) = (peer.to_string().into(), JsValue::from_f64(id as f64));

@@ -1,11 +1,10 @@
 //! What can be told of a connection: its path, its round trip, its bytes.
 
-use js_sys::Reflect;
+use js_sys::{Array, Map, Reflect};
 use peerloom_protocol::action::{ConnectionId, PeerPath};
 use peerloom_protocol::id::PeerId;
 use wasm_bindgen::{JsCast, JsValue};
-
-use web_sys::{RtcPeerConnection, RtcStatsReport};
+use web_sys::RtcPeerConnection;
 
 use super::Driver;
 use super::promise::settled;
@@ -80,26 +79,21 @@ fn field(object: &JsValue, name: &str) -> JsValue {
 
 /// Reads the selected pair out of `getStats()` (W3C webrtc-stats).
 async fn selected_pair(pc: &RtcPeerConnection) -> Option<PeerStats> {
-    let report = settled(pc.get_stats()).await.ok()?.dyn_into::<RtcStatsReport>().ok()?;
-    let entries: Vec<JsValue> = js_sys::try_iter(&report).ok()??.filter_map(Result::ok).collect();
-    // Each entry is [id, stats].
-    let values: Vec<JsValue> = entries.iter().map(|e| Reflect::get_u32(e, 1).unwrap_or_default()).collect();
-    let is =
-        |value: &JsValue, name: &str, text: &str| field(value, name).as_string().as_deref() == Some(text);
-    let transport = values.iter().find(|value| is(value, "type", "transport"));
-    let selected = transport.and_then(|t| field(t, "selectedCandidatePairId").as_string());
-    let pair = values.iter().find(|value| match &selected {
-        Some(id) => is(value, "id", id),
-        // Firefox has no transport entry, but marks the pair.
-        None => is(value, "type", "candidate-pair") && field(value, "selected").is_truthy(),
-    })?;
-    let kind = |end: &str| {
-        let id = field(pair, end).as_string()?;
-        let candidate = values.iter().find(|value| is(value, "id", &id))?;
-        field(candidate, "candidateType").as_string()
+    // A report has what a map has.
+    let report: Map = settled(pc.get_stats()).await.ok()?.unchecked_into();
+    let values = Array::from(&report.values());
+    let of_type = |name: &str| {
+        let of_type = move |value: &JsValue| field(value, "type").as_string().as_deref() == Some(name);
+        values.iter().filter(of_type).collect::<Vec<_>>()
     };
+    let pair = match of_type("transport").first() {
+        Some(transport) => report.get(&field(transport, "selectedCandidatePairId")),
+        // Firefox has no transport entry, but marks the pair.
+        None => of_type("candidate-pair").into_iter().find(|pair| field(pair, "selected").is_truthy())?,
+    };
+    let kind = |end: &str| field(&report.get(&field(&pair, end)), "candidateType").as_string();
     Some(PeerStats {
-        rtt_ms: field(pair, "currentRoundTripTime").as_f64().map(|seconds| seconds * 1000.0),
+        rtt_ms: field(&pair, "currentRoundTripTime").as_f64().map(|seconds| seconds * 1000.0),
         local_candidate: kind("localCandidateId"),
         remote_candidate: kind("remoteCandidateId"),
         ..PeerStats::default()
