@@ -14,8 +14,9 @@ use axum::routing::get;
 
 use crate::{App, assets, upgrade};
 
-/// Nothing but the server's own files, WebAssembly, and WebSockets; pictures that peers sent are `blob:`.
-const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: wss:; \
+/// Nothing but the server's own files, WebAssembly, and signaling servers anywhere, which are asked by plain requests
+/// whether they are back; pictures that peers sent are `blob:`.
+const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: wss: http: https:; \
                       img-src 'self' blob: data:; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
                       object-src 'none'; form-action 'none'";
 

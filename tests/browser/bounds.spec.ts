@@ -116,9 +116,10 @@ test(`after ${CYCLES} times of joining and leaving a page holds no more than aft
   const before = await held([resident, guest]);
   await comeAndGo(CYCLES - WARM_UP);
   await expect.poll(() => resident.paths()).toEqual({});
-  // Two wait for newcomers, and Chromium keeps one or another for reasons of its own.
+  // Two wait for newcomers, and Chromium keeps some others for a while, for reasons of its own (14 were seen). Were one kept
+  // each time, there would be 170.
   for (const peer of [resident, guest]) {
-    await expect.poll(() => peer.livingConnections()).toBeLessThanOrEqual(8);
+    await expect.poll(() => peer.livingConnections()).toBeLessThanOrEqual(40);
   }
   const after = await held([resident, guest]);
   for (const [at, bytes] of after.entries()) {
