@@ -19,6 +19,9 @@ const FOLDER = /^peerloom-net-(\d+)-/;
 /** Addresses that hosts move to. */
 const FIRST_SPARE = 101;
 
+/** Networks of this process so far: several may be there at a time. */
+let networks = 0;
+
 /** Builds the link. */
 export const buildLink = () => cargo("build", "--release", "--package", "test-link");
 
@@ -148,8 +151,10 @@ class Link {
 export async function createNetwork(names, { delayMs = 0, seed, log, urgent = false, onEvent } = {}) {
   if (!existsSync(LINK_PROGRAM)) throw new Failure(`${LINK_PROGRAM} is not built`);
   sweep();
-  const namespaceOf = (name) => `${PREFIX}-${process.pid}-${name}`;
-  const deviceOf = (index) => `${PREFIX}${process.pid}.${index}`;
+  const number = networks++;
+  const namespaceOf = (name) => `${PREFIX}-${process.pid}-${number}-${name}`;
+  // 15 characters at most.
+  const deviceOf = (index) => `${PREFIX}${process.pid}.${number % 100}.${index}`;
   const addressOf = (index) => `${SUBNET}.${index + 1}`;
   const ends = names.map((name, index) => `${name}=${deviceOf(index)}@${addressOf(index)}`);
   const seeding = seed === undefined ? [] : ["--seed", String(seed)];
