@@ -28,7 +28,8 @@ export class FakeServer implements AsyncDisposable {
 
   /** Sends these frames, then closes with the code if there is one. Without frames it refuses the upgrade. */
   static async start(frames: (readonly number[])[] | undefined, closeCode?: number): Promise<FakeServer> {
-    const listener = createServer();
+    // As the real one answers what is no WebSocket: pages ask so whether a server is there.
+    const listener = createServer((_, response) => response.writeHead(426).end());
     listener.listen(0, "127.0.0.1");
     await once(listener, "listening");
     const server = new FakeServer(listener);
@@ -56,6 +57,7 @@ export class FakeServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     this.#listener.close();
+    this.#listener.closeAllConnections();
     await once(this.#listener, "close");
   }
 }
