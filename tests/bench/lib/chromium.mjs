@@ -1,14 +1,10 @@
 // Chromium on this machine alone, for measures that need no network between hosts: pages that share nothing, and what
 // they cost.
 import { existsSync, readFileSync } from "node:fs";
+import { CHROMIUM_FLAGS } from "../../internet/lib/chromium-flags.mjs";
 
 const FLAGS = [
-  "--no-sandbox",
-  "--disable-quic",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--disable-features=WebRtcHideLocalIpsWithMdns",
+  ...CHROMIUM_FLAGS,
   // Pages that nobody sees would have their timers slowed down.
   "--disable-background-timer-throttling",
   "--disable-renderer-backgrounding",

@@ -5,19 +5,11 @@ import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import puppeteer from "puppeteer-core";
+import { CHROMIUM_FLAGS } from "./chromium-flags.mjs";
 import { signalTree } from "./process-tree.mjs";
 
 const [, , profiles] = process.argv;
 
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-quic",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  // Names announced by multicast do not reach another namespace.
-  "--disable-features=WebRtcHideLocalIpsWithMdns",
-];
 const FIREFOX_SETTINGS = {
   "media.peerconnection.ice.obfuscate_host_addresses": false,
   // There is nobody to answer.
@@ -86,7 +78,7 @@ const work = {
       userDataDir: mkdtempSync(join(profiles, `${browser}-`)),
       args: chromium
         ? [
-            ...FLAGS,
+            ...CHROMIUM_FLAGS,
             ...(hideable ? [CHROMIUM_THROTTLED] : []),
             ...(trust ? [`--unsafely-treat-insecure-origin-as-secure=${trust}`] : []),
           ]

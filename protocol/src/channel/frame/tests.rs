@@ -1,6 +1,6 @@
 use super::*;
 
-/// The header of docs/wire.md's fragment: message 300, 40,000 bytes long, from byte 16,360.
+/// The header of docs/wire.md's fragment: message 300, 40,000 bytes long, from byte 16,384.
 const FRAGMENT_HEAD: [u8; 10] = [0x01, 0xac, 0x02, 0xc0, 0xb8, 0x02, 0x80, 0x80, 0x01, b'x'];
 
 fn fragment(seq: u64, total: u64, offset: u64, len: usize) -> Result<Frame, FrameError> {
