@@ -253,6 +253,9 @@ impl Link {
 
     /// Try at once instead of waiting, for a network that came back.
     pub(crate) fn retry(&mut self, now: u64) {
+        if self.failing {
+            return self.revive();
+        }
         if matches!(self.phase, Phase::Failed | Phase::Waiting) {
             self.give_up_at = now + timing::CONNECT_MS;
             self.start_offer(now);

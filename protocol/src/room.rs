@@ -274,11 +274,6 @@ impl Room {
             Input::Online => {
                 self.server.online(now);
                 self.for_each_link(|link| link.retry(now));
-                self.for_each_link(|link| {
-                    if link.is_failing() {
-                        link.revive();
-                    }
-                });
             }
             Input::Leave | Input::Unload => self.leave(now),
             // The node sees to these.

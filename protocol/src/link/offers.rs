@@ -55,7 +55,6 @@ impl Link {
         self.sent.clear();
         self.early.retain(|(g, _)| *g >= generation);
         self.given.clear();
-        self.failing = false;
         self.deadline = Some((now + lasts_ms).min(self.give_up_at));
         self.resends = 0;
         self.resend_at = Some(now + timing::RESEND_MS);
@@ -101,6 +100,7 @@ impl Link {
     }
 
     fn close(&mut self) {
+        self.failing = false;
         // A connection not opened yet needs no closing: drop the request instead.
         self.outputs.retain(|output| !matches!(output, Output::Open(_)));
         if let Some(connection) = self.connection.take() {

@@ -2,13 +2,13 @@
 
 use std::cell::Cell;
 
-use super::promise::settled;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use peerloom_protocol::signal::close;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{BinaryType, MessageEvent, RequestInit, RequestMode, Response, WebSocket};
 
 use super::listener::EventListener;
+use super::promise::settled;
 use crate::error::Error;
 
 /// What a socket reports.
