@@ -278,6 +278,28 @@ fn a_crash_is_seen_as_silence_and_then_as_leaving() {
 }
 
 #[test]
+fn a_crash_while_the_server_is_lost_is_told_when_it_is_back() {
+    for faults in [Faults::default(), NO_PATH] {
+        let (mut world, a, b) = met(faults, Options::default());
+        let c = world.enter("demo", &CHANNELS, Options::default());
+        world.run_for(10_000);
+        let at = world.now();
+        world.set_socket_dead(a, true);
+        world.crash(b);
+        // The server keeps the room, and the connection is lost for `a` alone.
+        world.feed(a, Input::SocketClosed);
+        world.set_socket_dead(a, false);
+        world.run_for(20_000);
+        for peer in [a, c] {
+            let told = told(&world, peer, b, at);
+            let Some((left, Event::PeerLeft(_, LeaveReason::Lost))) = told.last() else { panic!("{told:?}") };
+            assert!(left - at < 12_000, "at {at}: {told:?}");
+        }
+        nobody_left(&world, a, c);
+    }
+}
+
+#[test]
 fn a_page_frozen_for_twenty_seconds_goes_on_where_it_was() {
     for faults in [Faults::default(), NO_PATH] {
         let (mut world, a, b) = met(faults, Options::default());

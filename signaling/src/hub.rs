@@ -23,7 +23,7 @@ use crate::config::{Limits, RelayRates};
 use crate::outbox::{Outbox, OutboxLimits};
 use crate::rate::{Rate, TokenBucket};
 use crate::relay::{Relay, WAIT_FOR_OUTBOX, WAIT_WHEN_OFF};
-use crate::room::{Newcomer, Room, Told, is_room_name};
+use crate::room::{Departure, Newcomer, Room, Told, is_room_name};
 
 /// A refusal and what to tell the person who reads it.
 pub(crate) type Refused = (Refusal, &'static str);
@@ -95,6 +95,7 @@ impl Hub {
         if !is_room_name(&name) {
             return Err((Refusal::BadRoom, "a room's name is 1 to 128 bytes without control characters"));
         }
+        let comes_back = resume.is_some();
         let resume = resume.unwrap_or_else(|| ResumeToken(random()));
         let id = peer_id(&resume);
         let epoch = self.next_epoch.fetch_add(1, Ordering::Relaxed);
@@ -137,6 +138,15 @@ impl Hub {
         let policy = ServerMessage::RelayPolicy { bytes_per_second: own.per_second, burst: own.burst };
         codec::push(&mut first, &policy);
         outbox.push_welcome(first.into());
+        if comes_back {
+            // It knows members that may have left while nobody could tell it.
+            let mut others = inside.room.departures().filter(|departure| departure.id != id).peekable();
+            if others.peek().is_some() {
+                let mut left = codec::frame();
+                others.for_each(|departure| codec::push(&mut left, &departure.message()));
+                outbox.push(left.into());
+            }
+        }
         let size = inside.room.len();
         announce(Member { id, epoch, hello, card: None, given: None }, entered.told);
         drop(inside);
@@ -167,7 +177,8 @@ impl Hub {
         let mut rooms = self.rooms();
         let mut inside = seat.room.lock();
         let room = &mut inside.room;
-        if !room.exit(seat.id, seat.epoch) {
+        let departure = Departure { id: seat.id, epoch: seat.epoch, reason };
+        if !room.exit(departure) {
             return; // Replaced by a newer connection: the others know already.
         }
         self.members.fetch_sub(1, Ordering::Relaxed);
@@ -178,12 +189,19 @@ impl Hub {
         let quiet = self.closed.load(Ordering::Relaxed);
         drop(rooms);
         if !quiet && !room.is_empty() {
-            let left = encode(&ServerMessage::Left { id: seat.id, epoch: seat.epoch, reason });
+            let left = encode(&departure.message());
             room.seats().for_each(|outbox| outbox.push(left.clone()));
         }
         let size = room.len();
         drop(inside);
         tracing::info!(member = seat.epoch, reason = reason.code(), room_size = size, "member left");
+    }
+}
+
+impl Departure {
+    fn message(self) -> ServerMessage {
+        let Self { id, epoch, reason } = self;
+        ServerMessage::Left { id, epoch, reason }
     }
 }
 

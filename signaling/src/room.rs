@@ -2,10 +2,15 @@
 //!
 //! `Seat` is the server's handle to a member's connection; tests use a number.
 
+use std::collections::VecDeque;
+
 use peerloom_protocol::bounded::List;
 use peerloom_protocol::id::PeerId;
 use peerloom_protocol::limits;
-use peerloom_protocol::signal::{CardBytes, HelloBytes, Member, Refusal, TaggedCard};
+use peerloom_protocol::signal::{CardBytes, HelloBytes, LeaveReason, Member, Refusal, TaggedCard};
+
+/// How many of those who left a room remembers.
+pub(crate) const MAX_DEPARTURES: usize = 64;
 
 /// Someone who asks to be let in.
 #[derive(Debug)]
@@ -48,15 +53,25 @@ struct Resident<Seat> {
     seat: Seat,
 }
 
+/// A stay that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Departure {
+    pub(crate) id: PeerId,
+    pub(crate) epoch: u32,
+    pub(crate) reason: LeaveReason,
+}
+
 /// The members of a room in the order they came. Rooms are small, so a list serves better than a map.
 #[derive(Debug)]
 pub(crate) struct Room<Seat> {
     residents: Vec<Resident<Seat>>,
+    /// Who left last, oldest first: a member that was away meanwhile is told when it is back.
+    departures: VecDeque<Departure>,
 }
 
 impl<Seat> Default for Room<Seat> {
     fn default() -> Self {
-        Self { residents: Vec::new() }
+        Self { residents: Vec::new(), departures: VecDeque::new() }
     }
 }
 
@@ -102,10 +117,23 @@ impl<Seat: Clone> Room<Seat> {
     }
 
     /// Takes a stay out of the room. `false` when it was not there any more: replaced, or left before.
-    pub(crate) fn exit(&mut self, id: PeerId, epoch: u32) -> bool {
+    pub(crate) fn exit(&mut self, departure: Departure) -> bool {
+        let Departure { id, epoch, .. } = departure;
         let before = self.residents.len();
         self.residents.retain(|resident| (resident.id, resident.epoch) != (id, epoch));
-        self.residents.len() < before
+        let was_there = self.residents.len() < before;
+        if was_there {
+            if self.departures.len() == MAX_DEPARTURES {
+                self.departures.pop_front();
+            }
+            self.departures.push_back(departure);
+        }
+        was_there
+    }
+
+    /// Who left last, oldest first.
+    pub(crate) fn departures(&self) -> impl Iterator<Item = &Departure> {
+        self.departures.iter()
     }
 
     /// Keeps cards for newcomers. Over [`limits::MAX_CARDS`], the oldest go.
@@ -157,6 +185,10 @@ mod tests {
         PeerId([number; 16])
     }
 
+    fn lost(who: u8, epoch: u32) -> Departure {
+        Departure { id: id(who), epoch, reason: LeaveReason::Lost }
+    }
+
     fn card(number: u32) -> CardBytes {
         number.to_be_bytes().to_vec().try_into().unwrap()
     }
@@ -189,9 +221,22 @@ mod tests {
         room.enter(newcomer(id(1), 1, []), 9).unwrap();
         room.enter(newcomer(id(1), 2, []), 9).unwrap();
         room.deposit(id(1), 1, true, vec![TaggedCard { tag: 1, card: card(1) }]);
-        assert!(!room.exit(id(1), 1));
+        assert!(!room.exit(lost(1, 1)));
         assert!(room.enter(newcomer(id(2), 3, []), 9).unwrap().members[0].card.is_none());
         assert_eq!((room.seat(id(1), 1), room.seat(id(1), 2)), (None, Some(&2)));
+    }
+
+    #[test]
+    fn those_who_left_last_are_remembered() {
+        let mut room = Room::default();
+        assert!(!room.exit(lost(1, 1)));
+        assert_eq!(room.departures().count(), 0, "it never was there");
+        for epoch in 0..MAX_DEPARTURES as u32 + 2 {
+            room.enter(newcomer(id(1), epoch, []), 9).unwrap();
+            assert!(room.exit(lost(1, epoch)));
+        }
+        let epochs: Vec<_> = room.departures().map(|departure| departure.epoch).collect();
+        assert_eq!(epochs, (2..MAX_DEPARTURES as u32 + 2).collect::<Vec<_>>());
     }
 
     #[derive(Debug, Clone)]
@@ -257,7 +302,7 @@ mod tests {
                     }
                     Step::Exit { id: who } => {
                         let was_there = room.seat(id(who), epochs[usize::from(who)]).is_some();
-                        prop_assert_eq!(room.exit(id(who), epochs[usize::from(who)]), was_there);
+                        prop_assert_eq!(room.exit(lost(who, epochs[usize::from(who)])), was_there);
                     }
                     Step::Deposit { id: who, replace, cards } => {
                         let first = next + 1;

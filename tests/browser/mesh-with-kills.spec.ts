@@ -35,6 +35,8 @@ interface Account {
   heard: Record<string, number>;
   wrong: string[];
   left: string[];
+  /** What it was told of others and of the server, for people who read of a failure. */
+  story: string[];
 }
 
 /** Joins, and sends a number to every other page all the time: 1, 2, 3 and so on to each. */
@@ -43,13 +45,18 @@ async function talk(peer: Peer, room: string): Promise<void> {
   await peer.join(room, { unheard: true });
   await peer.run((h) => {
     const { room } = h.state;
-    const account: Account = { sent: {}, heard: {}, wrong: [], left: [] };
+    const account: Account = { sent: {}, heard: {}, wrong: [], left: [], story: [] };
     room.json.on(({ from: { id }, data }) => {
       const due = (account.heard[id] ?? 0) + 1;
       if (data !== due) account.wrong.push(`${data} instead of ${due} from ${id}`);
       account.heard[id] = data as number;
     });
-    room.on("peer", ({ peer, state }) => state === "left" && account.left.push(peer.id));
+    const tell = (what: string) => account.story.push(`${new Date().toISOString().slice(14, -1)} ${what}`);
+    room.on("signaling", ({ state }) => tell(`server ${state}`));
+    room.on("peer", ({ peer, state }) => {
+      tell(`${peer.id} ${state}`);
+      if (state === "left") account.left.push(peer.id);
+    });
     const timer = setInterval(() => {
       for (const { id } of room.peers.values()) {
         const next = (account.sent[id] ?? 0) + 1;
@@ -101,10 +108,25 @@ test(`${SIZE} pages, of which ${KILLED} crash every ${ROUND_MS / 1_000} s, ${ROU
 
     const quiet = Date.now();
     const ids = alive.map(({ id }) => id);
-    const expected = ids.map((id) => ids.filter((other) => other !== id).sort());
-    await expect
-      .poll(() => Promise.all(alive.map(members)), { timeout: HEADROOM * QUIET_MS, intervals: [250] })
-      .toEqual(expected);
+    const disagreements = async () => {
+      const seen = await Promise.all(alive.map(members));
+      return Promise.all(
+        alive.map(async (peer, at) => {
+          const others = ids.filter((id) => id !== peer.id);
+          const wrong = [
+            ...others.filter((id) => !seen[at]?.includes(id)),
+            ...(seen[at] ?? []).filter((id) => !others.includes(id)),
+          ];
+          if (wrong.length === 0) return [];
+          const { story } = await accountOf(peer);
+          return [
+            peer.id,
+            ...story.filter((line) => wrong.some((id) => line.includes(id)) || line.includes("server")),
+          ];
+        }),
+      ).then((stories) => stories.filter((story) => story.length > 0));
+    };
+    await expect.poll(disagreements, { timeout: HEADROOM * QUIET_MS, intervals: [250] }).toEqual([]);
     console.log(`all agree ${Date.now() - quiet} ms after the last ones came (promised ${QUIET_MS})`);
 
     await Promise.all(alive.map((peer) => peer.run((h) => clearInterval(h.kept.timer as number))));

@@ -32,6 +32,8 @@ struct Resident {
 #[derive(Debug)]
 pub(super) struct Hub {
     residents: Vec<Resident>,
+    /// What was told of those who left, by room, for as long as anybody is in it.
+    departures: BTreeMap<String, Vec<ServerMessage>>,
     epochs: u32,
     /// Bytes per second that it says it passes on.
     relay_rate: u32,
@@ -52,6 +54,7 @@ impl Hub {
     pub(super) fn new(epochs: u32, faults: Faults) -> Self {
         Self {
             residents: Vec::new(),
+            departures: BTreeMap::new(),
             epochs,
             relay_rate: faults.relay_rate,
             faults,
@@ -131,11 +134,18 @@ impl Hub {
         let Some(index) = self.residents.iter().position(|r| r.socket == socket) else { return Vec::new() };
         let gone = self.residents.remove(index);
         let message = ServerMessage::Left { id: gone.id, epoch: gone.epoch, reason };
-        let others = self.residents.iter().filter(|r| r.room == gone.room);
-        others.map(|r| notice(r.socket, &message)).collect()
+        let others: Vec<_> = self.residents.iter().filter(|r| r.room == gone.room).collect();
+        let told = others.iter().map(|r| notice(r.socket, &message)).collect();
+        if others.is_empty() {
+            self.departures.remove(&gone.room);
+        } else {
+            self.departures.entry(gone.room).or_default().push(message);
+        }
+        told
     }
 
     fn join(&mut self, socket: u32, join: Join, random: &mut Random) -> Vec<Outgoing> {
+        let comes_back = join.resume.is_some();
         let resume = join.resume.unwrap_or_else(|| {
             let mut token = [0; 32];
             token.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random.next_u64().to_le_bytes()));
@@ -174,6 +184,8 @@ impl Hub {
             &ServerMessage::RelayPolicy { bytes_per_second: rate, burst: rate.saturating_mul(2) },
         );
         out.push(Outgoing { socket, bytes: welcome, is_signal: false });
+        let left = self.departures.get(&room).filter(|_| comes_back).into_iter().flatten();
+        out.extend(left.map(|message| notice(socket, message)));
         self.residents.push(Resident { socket, id, epoch, room, hello: join.hello, cards: Vec::new() });
         out
     }

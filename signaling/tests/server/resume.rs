@@ -53,6 +53,39 @@ async fn a_newer_connection_takes_over_and_the_others_see_no_gap() {
 }
 
 #[tokio::test]
+async fn who_comes_back_is_told_who_left_meanwhile() {
+    let server = Server::start().await;
+    let (mut watcher, _) = Client::join(&server, join("r", "watcher")).await;
+    let (away, before) = Client::join(&server, join("r", "ann")).await;
+    let (mut polite, goodbye) = Client::join(&server, join("r", "bob")).await;
+    let (broken, lost) = Client::join(&server, join("r", "cem")).await;
+    for _ in 0..3 {
+        watcher.joined().await;
+    }
+    let mut leaves = async |id| {
+        let left = watcher.recv().await;
+        assert!(matches!(left, ServerMessage::Left { id: who, .. } if who == id), "{left:?}");
+    };
+    drop(away);
+    leaves(before.id).await;
+    polite.send(ClientMessage::Leave).await;
+    leaves(goodbye.id).await;
+    drop(broken);
+    leaves(lost.id).await;
+
+    let (mut back, _) = resume(&server, "r", before.resume).await;
+    let left =
+        |welcome: &Welcome, reason| ServerMessage::Left { id: welcome.id, epoch: welcome.epoch, reason };
+    assert_eq!(back.recv().await, left(&goodbye, LeaveReason::Left));
+    assert_eq!(back.recv().await, left(&lost, LeaveReason::Lost));
+
+    // Who never was there knows none of them.
+    let (mut newcomer, _) = Client::join(&server, join("r", "dan")).await;
+    newcomer.send(ClientMessage::Ping { nonce: 7 }).await;
+    assert_eq!(newcomer.recv().await, ServerMessage::Pong { nonce: 7 });
+}
+
+#[tokio::test]
 async fn one_id_may_be_in_two_rooms() {
     let server = Server::start().await;
     let (mut one, before) = Client::join(&server, join("one", "ann")).await;
