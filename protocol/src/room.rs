@@ -91,6 +91,8 @@ pub(crate) struct Room {
     /// The cards that went out with the join, by index.
     join_tags: Vec<u32>,
     resident: Pool,
+    /// When cards are deposited in place of those that are given out.
+    fill_at: Option<u64>,
     renew_cards_at: Option<u64>,
     members: SortedMap<PeerId, Member>,
     next_connection: u32,
@@ -124,6 +126,7 @@ impl Room {
             joining: Pool::default(),
             join_tags: Vec::new(),
             resident: Pool::default(),
+            fill_at: None,
             renew_cards_at: None,
             members: SortedMap::default(),
             next_connection: 1,
@@ -239,7 +242,10 @@ impl Room {
             return self.leaving_until.filter(|_| !self.closed);
         }
         let members = self.members.values().filter_map(Member::deadline).min();
-        [self.server.deadline(), self.warm_until, self.renew_cards_at, members].into_iter().flatten().min()
+        [self.server.deadline(), self.warm_until, self.fill_at, self.renew_cards_at, members]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Feeds one input. `now` is in milliseconds on any clock that never goes back.
@@ -315,6 +321,9 @@ impl Room {
             close_all(&mut self.notices, self.resident.drain());
             self.renew_cards_at = None;
             self.server.send(&ClientMessage::Deposit { replace: true, cards: Default::default() });
+            self.fill_cards(now);
+        }
+        if self.fill_at.is_some_and(|at| at <= now) {
             self.fill_cards(now);
         }
         self.for_each_link(|link| link.timed_out(now));

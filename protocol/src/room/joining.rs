@@ -75,7 +75,13 @@ impl Room {
         id
     }
 
+    /// Deposits cards a little later: making connections holds a page up while others wait for its first words.
+    pub(super) fn fill_cards_later(&mut self, now: u64) {
+        self.fill_at.get_or_insert(now + timing::FILL_MS);
+    }
+
     pub(super) fn fill_cards(&mut self, now: u64) {
+        self.fill_at = None;
         while self.server.is_up() && self.resident.len() < WARM_CONNECTIONS {
             let id = self.open(Start::Offer { role_hint: false });
             self.resident.add(id);
@@ -86,7 +92,7 @@ impl Room {
     pub(super) fn drop_cards(&mut self) {
         let old = self.joining.drain().chain(self.resident.drain());
         close_all(&mut self.notices, old);
-        self.renew_cards_at = None;
+        (self.fill_at, self.renew_cards_at) = (None, None);
     }
 
     pub(super) fn local_description(&mut self, now: u64, id: ConnectionId, sdp: &str) {

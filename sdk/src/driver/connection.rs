@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::Poll;
 
-use js_sys::{Array, ArrayBuffer, Function, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Function, Promise, Reflect, Uint8Array};
 use peerloom_protocol::action::{ConnectionId, Start};
 use peerloom_protocol::hello::{Delivery, Hello};
 use peerloom_protocol::{control, limits, sdp};
@@ -40,8 +40,10 @@ pub(crate) enum ConnectionEvent {
     BufferLow,
 }
 
+type Begun = Pin<Box<dyn Future<Output = Result<String, JsValue>>>>;
+
 enum Operation {
-    Start(Start),
+    Start(Begun),
     SetAnswer(String),
     AddCandidate(String),
 }
@@ -96,6 +98,7 @@ impl Connection {
         let report: Rc<dyn Fn(ConnectionEvent)> = Rc::new(move |event| report(id, event));
         let mut listeners = connection_listeners(&pc, &report);
         let mut channels = vec![open_channel(&pc, control::LABEL, control::CHANNEL_ID, Delivery::Ordered)];
+        let begun = begin(&pc, start);
         let declared = hello.data_channels().map(|spec| (&*spec.label, spec.delivery));
         for (label, delivery) in declared.chain([(control::MORE_LABEL, Delivery::Ordered)]) {
             channels.push(open_channel(&pc, label, channels.len() as u16, delivery));
@@ -107,7 +110,7 @@ impl Connection {
         let operations = Rc::default();
         let (tasks, sent_bytes) = (RefCell::default(), Cell::new(0));
         let connection = Self { _listeners: listeners, channels, pc, report, operations, tasks, sent_bytes };
-        connection.queue(Operation::Start(start));
+        connection.queue(Operation::Start(begun));
         Ok(connection)
     }
 
@@ -275,8 +278,10 @@ async fn operate(pc: RtcPeerConnection, operations: Rc<Operations>, report: Weak
     loop {
         let Some(operation) = operations.waiting.borrow_mut().pop_front() else { break };
         let done = match operation {
-            Operation::Start(start) => begin(&pc, start).await.map(Some),
-            Operation::SetAnswer(sdp) => set_remote(&pc, RtcSdpType::Answer, &sdp).await.map(|()| None),
+            Operation::Start(begun) => begun.await.map(Some),
+            Operation::SetAnswer(sdp) => {
+                settled(set_remote(&pc, RtcSdpType::Answer, &sdp)).await.map(|_| None)
+            }
             Operation::AddCandidate(line) => {
                 add_candidate(&pc, &line).await;
                 Ok(None)
@@ -292,27 +297,32 @@ async fn operate(pc: RtcPeerConnection, operations: Rc<Operations>, report: Weak
     operations.busy.set(false);
 }
 
-/// Makes and applies the local description.
-async fn begin(pc: &RtcPeerConnection, start: Start) -> Result<String, JsValue> {
-    match start {
-        Start::Offer { role_hint } => {
-            if role_hint {
-                set_remote(pc, RtcSdpType::Offer, sdp::ROLE_HINT_OFFER).await?;
-                set_local(pc, pc.create_answer(), RtcSdpType::Answer).await?;
+/// Makes and applies the local description. The browser has its first task when this returns, and works on it while the
+/// rest of the connection, and others, are made.
+fn begin(pc: &RtcPeerConnection, start: Start) -> Begun {
+    let offered = match &start {
+        Start::Offer { role_hint: false } => None,
+        Start::Offer { role_hint: true } => Some(sdp::ROLE_HINT_OFFER),
+        Start::Answer { offer } => Some(&**offer),
+    };
+    let offered = offered.map(|offer| set_remote(pc, RtcSdpType::Offer, offer));
+    let pc = pc.clone();
+    Box::pin(async move {
+        if let Some(offered) = offered {
+            settled(offered).await?;
+            let answer = set_local(&pc, pc.create_answer(), RtcSdpType::Answer).await?;
+            if matches!(start, Start::Answer { .. }) {
+                return Ok(answer);
             }
-            set_local(pc, pc.create_offer(), RtcSdpType::Offer).await
         }
-        Start::Answer { offer } => {
-            set_remote(pc, RtcSdpType::Offer, &offer).await?;
-            set_local(pc, pc.create_answer(), RtcSdpType::Answer).await
-        }
-    }
+        set_local(&pc, pc.create_offer(), RtcSdpType::Offer).await
+    })
 }
 
-async fn set_remote(pc: &RtcPeerConnection, kind: RtcSdpType, sdp: &str) -> Result<(), JsValue> {
+fn set_remote(pc: &RtcPeerConnection, kind: RtcSdpType, sdp: &str) -> Promise {
     let description = RtcSessionDescriptionInit::new(kind);
     description.set_sdp(sdp);
-    settled(pc.set_remote_description(&description)).await.map(|_| ())
+    pc.set_remote_description(&description)
 }
 
 /// Sets what the browser just made, word for word: local descriptions are never altered.
