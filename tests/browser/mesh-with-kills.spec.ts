@@ -69,7 +69,7 @@ async function talk(peer: Peer, room: string): Promise<void> {
   });
 }
 
-const members = (peer: Peer) => peer.run((h) => [...h.state.room.peers.keys()].sort());
+const members = (peer: Peer) => peer.run((h) => [...h.state.room.peers.keys()]);
 const accountOf = (peer: Peer) => peer.run((h) => h.kept.account as Account);
 
 test(`${SIZE} pages, of which ${KILLED} crash every ${ROUND_MS / 1_000} s, ${ROUNDS} times`, async ({
@@ -108,24 +108,19 @@ test(`${SIZE} pages, of which ${KILLED} crash every ${ROUND_MS / 1_000} s, ${ROU
 
     const quiet = Date.now();
     const ids = alive.map(({ id }) => id);
-    const disagreements = async () => {
-      const seen = await Promise.all(alive.map(members));
-      return Promise.all(
-        alive.map(async (peer, at) => {
-          const others = ids.filter((id) => id !== peer.id);
-          const wrong = [
-            ...others.filter((id) => !seen[at]?.includes(id)),
-            ...(seen[at] ?? []).filter((id) => !others.includes(id)),
-          ];
-          if (wrong.length === 0) return [];
-          const { story } = await accountOf(peer);
-          return [
-            peer.id,
-            ...story.filter((line) => wrong.some((id) => line.includes(id)) || line.includes("server")),
-          ];
-        }),
-      ).then((stories) => stories.filter((story) => story.length > 0));
+    /** What a page was told of those it is wrong about; nothing when it is right. */
+    const disagreement = async (peer: Peer) => {
+      const others = new Set(ids.filter((id) => id !== peer.id));
+      const seen = new Set(await members(peer));
+      const wrong = [...others, ...seen].filter((id) => others.has(id) !== seen.has(id));
+      if (wrong.length === 0) return [];
+      const { story } = await accountOf(peer);
+      return [
+        `${peer.id} is wrong about ${wrong}`,
+        ...story.filter((line) => ["server", ...wrong].some((who) => line.includes(who))),
+      ];
     };
+    const disagreements = async () => (await Promise.all(alive.map(disagreement))).flat();
     await expect.poll(disagreements, { timeout: HEADROOM * QUIET_MS, intervals: [250] }).toEqual([]);
     console.log(`all agree ${Date.now() - quiet} ms after the last ones came (promised ${QUIET_MS})`);
 

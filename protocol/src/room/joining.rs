@@ -75,9 +75,13 @@ impl Room {
         id
     }
 
-    /// Deposits cards a little later: making connections holds a page up while others wait for its first words.
-    pub(super) fn fill_cards_later(&mut self, now: u64) {
-        self.fill_at.get_or_insert(now + timing::FILL_MS);
+    /// Deposits cards when there is time: making connections holds a page up while those it met wait for its first words.
+    pub(super) fn fill_cards_soon(&mut self, now: u64) {
+        if self.members.is_empty() {
+            self.fill_cards(now);
+        } else {
+            self.fill_at.get_or_insert(now + timing::FILL_MS);
+        }
     }
 
     pub(super) fn fill_cards(&mut self, now: u64) {

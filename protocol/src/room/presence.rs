@@ -28,15 +28,11 @@ impl Room {
                     self.notices.push_back(Notice::Unlisted(id, Listing::Missing));
                 }
                 close_all(&mut self.notices, self.joining.drain());
-                if self.members.is_empty() {
-                    self.fill_cards(now);
-                } else {
-                    self.fill_cards_later(now);
-                }
+                self.fill_cards_soon(now);
             }
             ServerMessage::Joined(member) => {
                 self.meet(now, false, member);
-                self.fill_cards_later(now);
+                self.fill_cards_soon(now);
             }
             ServerMessage::Left { id, epoch, reason } => {
                 let Some(member) = self.members.get_mut(&id).filter(|member| member.epoch == epoch) else {

@@ -6,10 +6,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::Poll;
 
+use futures::future::LocalBoxFuture;
 use js_sys::{Array, ArrayBuffer, Function, Promise, Reflect, Uint8Array};
 use peerloom_protocol::action::{ConnectionId, Start};
 use peerloom_protocol::hello::{Delivery, Hello};
@@ -40,10 +40,9 @@ pub(crate) enum ConnectionEvent {
     BufferLow,
 }
 
-type Begun = Pin<Box<dyn Future<Output = Result<String, JsValue>>>>;
-
 enum Operation {
-    Start(Begun),
+    /// Was begun, and ends with the local description.
+    Start(LocalBoxFuture<'static, Result<String, JsValue>>),
     SetAnswer(String),
     AddCandidate(String),
 }
@@ -57,7 +56,7 @@ struct Operations {
 }
 
 /// Something that waits for the browser; None when it is done, or not wanted any more.
-type Task = Rc<RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>>>;
+type Task = Rc<RefCell<Option<LocalBoxFuture<'static, ()>>>>;
 
 /// See the [module](self). Dropping it closes the connection and reports nothing more.
 pub(crate) struct Connection {
@@ -299,7 +298,7 @@ async fn operate(pc: RtcPeerConnection, operations: Rc<Operations>, report: Weak
 
 /// Makes and applies the local description. The browser has its first task when this returns, and works on it while the
 /// rest of the connection, and others, are made.
-fn begin(pc: &RtcPeerConnection, start: Start) -> Begun {
+fn begin(pc: &RtcPeerConnection, start: Start) -> LocalBoxFuture<'static, Result<String, JsValue>> {
     let offered = match &start {
         Start::Offer { role_hint: false } => None,
         Start::Offer { role_hint: true } => Some(sdp::ROLE_HINT_OFFER),

@@ -8,7 +8,8 @@ use futures_util::{SinkExt, StreamExt};
 use peerloom_protocol::bounded::List;
 use peerloom_protocol::codec;
 use peerloom_protocol::signal::{
-    CardBytes, ClientMessage, Join, Member, Refusal, ServerMessage, TaggedCard, Welcome, early_join,
+    CardBytes, ClientMessage, Join, LeaveReason, Member, Refusal, ServerMessage, TaggedCard, Welcome,
+    early_join,
 };
 use peerloom_signaling::{Config, Limits, bind, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -260,6 +261,12 @@ pub(crate) fn cards<const MAX: usize>(texts: &[&str]) -> List<CardBytes, MAX> {
 pub(crate) fn deposit(replace: bool, cards: &[(u32, &str)]) -> ClientMessage {
     let cards: Vec<_> = cards.iter().map(|&(tag, text)| TaggedCard { tag, card: card(text) }).collect();
     ClientMessage::Deposit { replace, cards: cards.try_into().unwrap() }
+}
+
+/// The next thing that `watcher` hears is that a stay ended, and why.
+pub(crate) async fn assert_left(watcher: &mut Client, gone: &Welcome, reason: LeaveReason) {
+    let left = ServerMessage::Left { id: gone.id, epoch: gone.epoch, reason };
+    assert_eq!(watcher.recv().await, left);
 }
 
 pub(crate) fn signal(to: &Welcome, envelope: &[u8]) -> ClientMessage {

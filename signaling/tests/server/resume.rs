@@ -4,7 +4,7 @@ use peerloom_protocol::id::ResumeToken;
 use peerloom_protocol::signal::{ClientMessage, LeaveReason, Refusal, ServerMessage, Welcome};
 use peerloom_signaling::Config;
 
-use crate::common::{Client, Server, join, signal};
+use crate::common::{Client, Server, assert_left, join, signal};
 
 async fn resume(server: &Server, room: &str, token: ResumeToken) -> (Client, Welcome) {
     let mut join = join(room, "back");
@@ -48,8 +48,7 @@ async fn a_newer_connection_takes_over_and_the_others_see_no_gap() {
     watcher.send(signal(&before, b"hello")).await;
     assert!(matches!(watcher.recv().await, ServerMessage::Refused { refusal: Refusal::PeerGone, .. }));
     new.send(ClientMessage::Leave).await;
-    let left = ServerMessage::Left { id: after.id, epoch: after.epoch, reason: LeaveReason::Left };
-    assert_eq!(watcher.recv().await, left);
+    assert_left(&mut watcher, &after, LeaveReason::Left).await;
 }
 
 #[tokio::test]
@@ -62,22 +61,16 @@ async fn who_comes_back_is_told_who_left_meanwhile() {
     for _ in 0..3 {
         watcher.joined().await;
     }
-    let mut leaves = async |id| {
-        let left = watcher.recv().await;
-        assert!(matches!(left, ServerMessage::Left { id: who, .. } if who == id), "{left:?}");
-    };
     drop(away);
-    leaves(before.id).await;
+    assert_left(&mut watcher, &before, LeaveReason::Lost).await;
     polite.send(ClientMessage::Leave).await;
-    leaves(goodbye.id).await;
+    assert_left(&mut watcher, &goodbye, LeaveReason::Left).await;
     drop(broken);
-    leaves(lost.id).await;
+    assert_left(&mut watcher, &lost, LeaveReason::Lost).await;
 
     let (mut back, _) = resume(&server, "r", before.resume).await;
-    let left =
-        |welcome: &Welcome, reason| ServerMessage::Left { id: welcome.id, epoch: welcome.epoch, reason };
-    assert_eq!(back.recv().await, left(&goodbye, LeaveReason::Left));
-    assert_eq!(back.recv().await, left(&lost, LeaveReason::Lost));
+    assert_left(&mut back, &goodbye, LeaveReason::Left).await;
+    assert_left(&mut back, &lost, LeaveReason::Lost).await;
 
     // Who never was there knows none of them.
     let (mut newcomer, _) = Client::join(&server, join("r", "dan")).await;

@@ -1,8 +1,8 @@
 //! Coming, going and talking inside a room.
 
-use crate::common::{Client, Server, join, signal, within};
+use crate::common::{Client, Server, assert_left, join, signal, within};
 use peerloom_protocol::codec;
-use peerloom_protocol::signal::{ClientMessage, LeaveReason, Refusal, ServerMessage, Welcome, close};
+use peerloom_protocol::signal::{ClientMessage, LeaveReason, Refusal, ServerMessage, close};
 
 #[tokio::test]
 async fn two_members_see_each_other() {
@@ -124,7 +124,7 @@ async fn leaving_is_told_with_its_reason() {
     let (mut leaves, welcome) = Client::join(&server, join("r", "says goodbye")).await;
     watcher.joined().await;
     leaves.send(ClientMessage::Leave).await;
-    assert_left(&mut watcher, welcome, LeaveReason::Left).await;
+    assert_left(&mut watcher, &welcome, LeaveReason::Left).await;
     assert_eq!(leaves.next().await, Err(Some(close::NORMAL)));
 
     for (code, reason) in [
@@ -137,29 +137,24 @@ async fn leaving_is_told_with_its_reason() {
         let (mut closes, welcome) = Client::join(&server, join("r", "closes")).await;
         watcher.joined().await;
         closes.close(Some(code)).await;
-        assert_left(&mut watcher, welcome, reason).await;
+        assert_left(&mut watcher, &welcome, reason).await;
     }
 
     let (mut closes, welcome) = Client::join(&server, join("r", "closes without a code")).await;
     watcher.joined().await;
     closes.close(None).await;
-    assert_left(&mut watcher, welcome, LeaveReason::Left).await;
+    assert_left(&mut watcher, &welcome, LeaveReason::Left).await;
 
     let (vanishes, welcome) = Client::join(&server, join("r", "vanishes")).await;
     watcher.joined().await;
     drop(vanishes);
-    assert_left(&mut watcher, welcome, LeaveReason::Lost).await;
+    assert_left(&mut watcher, &welcome, LeaveReason::Lost).await;
 
     let (mut misbehaves, welcome) = Client::join(&server, join("r", "misbehaves")).await;
     watcher.joined().await;
     misbehaves.send(ClientMessage::Join(join("r", "again"))).await;
-    assert_left(&mut watcher, welcome, LeaveReason::Evicted).await;
+    assert_left(&mut watcher, &welcome, LeaveReason::Evicted).await;
     misbehaves.assert_refused(Refusal::UnexpectedMessage).await;
-}
-
-async fn assert_left(watcher: &mut Client, gone: Welcome, expected: LeaveReason) {
-    let left = ServerMessage::Left { id: gone.id, epoch: gone.epoch, reason: expected };
-    assert_eq!(watcher.recv().await, left);
 }
 
 /// Comes and goes in one of three rooms, and signals to everyone found there.

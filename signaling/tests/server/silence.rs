@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use peerloom_protocol::signal::{LeaveReason, ServerMessage};
+use peerloom_protocol::signal::LeaveReason;
 use peerloom_signaling::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::common::{Client, Server, join, within};
+use crate::common::{Client, Server, assert_left, join, within};
 
 #[tokio::test]
 async fn unfinished_headers_are_closed_in_time() {
@@ -59,8 +59,7 @@ async fn a_member_that_answers_no_ping_is_silent() {
     let (_silent, welcome) = Client::join(&server, join("r", "silent")).await;
     // This one reads, and by reading answers pings.
     let (mut alive, _) = Client::join(&server, join("r", "alive")).await;
-    let left = ServerMessage::Left { id: welcome.id, epoch: welcome.epoch, reason: LeaveReason::Silent };
-    assert_eq!(alive.recv().await, left);
+    assert_left(&mut alive, &welcome, LeaveReason::Silent).await;
     alive.assert_quiet().await;
 }
 
