@@ -81,7 +81,9 @@ pub(crate) struct Room {
     page: [u8; 8],
     /// Joins so far, each with a key of its own.
     stays: u32,
-    key: SecretKey,
+    /// That of this stay, and of the next.
+    key: Option<SecretKey>,
+    key_ahead: Option<SecretKey>,
     /// Seals given out so far.
     seals: u64,
     server: ServerLink,
@@ -119,7 +121,8 @@ impl Room {
             server: ServerLink::new(config.join_timeout_ms, config.resume, u64::from_le_bytes(jitter)),
             page,
             stays: 0,
-            key: SecretKey::from_bytes([0; 32]),
+            key: None,
+            key_ahead: None,
             seals: 0,
             config,
             warm_until: None,
@@ -165,7 +168,7 @@ impl Room {
         if !self.server.is_up() || self.config.options.relay == RelayMode::Never {
             return None;
         }
-        let seal = Seal::new(&self.key, self.id()?, &theirs.key, id, &self.config.room)?;
+        let seal = Seal::new(self.key.as_ref()?, self.id()?, &theirs.key, id, &self.config.room)?;
         let first = self.seals << 32;
         self.seals += 1;
         Some(seal.counting_from(first))

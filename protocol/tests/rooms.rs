@@ -44,6 +44,31 @@ fn a_newcomer_is_connected_by_deposited_cards() {
 }
 
 #[test]
+fn a_joiner_brings_one_card_and_has_another_connection_ready_when_it_is_let_in() {
+    let (mut world, a, b) = two();
+    let joined_at = world.now();
+    let c = world.join("demo");
+    // Long before the 250 ms after which connections for newcomers are made.
+    world.run_for(60);
+    assert!(world.id(c).is_some(), "let in");
+    assert_eq!(world.live_connections(c), 2, "one for each of those here, and none more");
+    world.run_for(2_000);
+    assert!(world.connected(c, a) && world.connected(c, b));
+    // The second card goes one way through the server more, and nobody waits for its connection to be made.
+    let directly = |other: usize| {
+        let id = world.id(other).unwrap();
+        let at = world
+            .events(c)
+            .iter()
+            .find(|(_, event)| matches!(event, Event::PeerPath(on, PeerPath::Direct(_)) if *on == id));
+        at.expect("a direct path").0 - joined_at
+    };
+    let mut times = [directly(a), directly(b)];
+    times.sort_unstable();
+    assert!(times[0] < 250 && times[1] < 300, "{times:?}");
+}
+
+#[test]
 fn eight_peers_that_come_at_once_form_a_full_mesh() {
     let mut world = World::new(2, Faults::default());
     let peers: Vec<_> = (0..8).map(|_| world.join("demo")).collect();

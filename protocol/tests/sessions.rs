@@ -821,3 +821,14 @@ fn a_server_with_the_smallest_allowance_passes_large_messages_on() {
     let took = until(&mut world, 26_000, |world| has(world, b, a, LOG, large));
     assert!(took.is_some());
 }
+
+#[test]
+fn most_frames_of_a_long_transfer_need_no_flush() {
+    let (mut world, a, b) = met(Faults::default(), options(RelayMode::First));
+    let before = world.quiet_frames();
+    world.say(a, LOG, 4 * 1024 * 1024, None).unwrap();
+    world.run_for(20_000);
+    assert_eq!(world.has_all(a, b), Ok(()));
+    // 257 frames; the rest is answered by acknowledgements.
+    assert!(world.quiet_frames() - before > 200, "{}", world.quiet_frames() - before);
+}

@@ -9,7 +9,8 @@ export { Channel, type Outcome, type Received, type SendOptions } from "./channe
 export { type ErrorCode, PeerloomError } from "./errors.js";
 export type { Unsubscribe } from "./events.js";
 export { type JoinOptions, join } from "./join.js";
-export { load, type WasmSource } from "./load.js";
+export { load } from "./load.js";
+export type { WasmSource } from "./module.js";
 export { Peer, type PeerPath, type PeerState, type PeerStats } from "./peer.js";
 export {
   type ChannelDefinition,

@@ -1,6 +1,6 @@
 import { PeerloomError } from "./errors.js";
 import { writeJson } from "./json.js";
-import { load } from "./load.js";
+import { loadModule } from "./module.js";
 import type { Protocol } from "./protocol.js";
 import { type Room, RoomBase } from "./room.js";
 import type { Json } from "./schema.js";
@@ -44,6 +44,11 @@ export interface JoinOptions<P extends Protocol> {
   readonly signal?: AbortSignal;
 }
 
+let begun = false;
+
+/** Whether anything was joined in this page. */
+export const hasBegun = () => begun;
+
 /**
  * Joins a room at a signaling server, given by its http, https, ws or wss address. Resolves once the server has let us
  * in; connections to the peers follow by themselves, and messages sent meanwhile wait for them.
@@ -58,13 +63,14 @@ export async function join<P extends Protocol = Record<never, never>>(
   const { room: name, protocol = {} as P, metadata, iceServers = [], timeoutMs = 10_000, signal } = options;
   const { relay = "first", relayBulk = false, windowBytes, peerTimeoutMs, resume = true } = options;
   signal?.throwIfAborted();
+  begun = true;
   const metadataText = metadata === undefined ? "" : writeJson(metadata);
   const room = new RoomBase<P>(name, protocol, metadata);
   const channels = Object.entries(protocol).map(([label, definition]) => {
     const delivery = definition.codec === "rpc" ? "ordered" : definition.delivery;
     return [label, typeof delivery === "object" ? delivery.lifetimeMs : delivery, definition.codec];
   });
-  await load();
+  await loadModule();
   signal?.throwIfAborted();
   const leave = () => void room.leave();
   signal?.addEventListener("abort", leave, { once: true });

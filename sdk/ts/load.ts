@@ -1,23 +1,27 @@
-import { PeerloomError } from "./errors.js";
-import init, { type InitInput } from "./wasm/peerloom.js";
-
-let loading: Promise<unknown> | undefined;
-
-/** Where the `.wasm` file comes from: an address, its bytes, a response, or a compiled module. */
-export type WasmSource = InitInput | Promise<InitInput>;
+import { hasBegun, join } from "./join.js";
+import { loadModule, type WasmSource } from "./module.js";
 
 /**
  * Loads the WebAssembly module, once. `join` does it by itself; call it earlier to have it ready, or to give another
  * place. After a failure the next call tries again.
  *
+ * When nobody joins at once, a join that leads nowhere follows by itself: the browser compiles most functions, and makes
+ * much of what connections need, at first use, and the real join then finds it done.
+ *
  * @throws PeerloomError `load-failed`
  */
 export async function load(source?: WasmSource): Promise<void> {
-  loading ??= init({ module_or_path: source ?? new URL("./wasm/peerloom_bg.wasm", import.meta.url) });
-  try {
-    await loading;
-  } catch (cause) {
-    loading = undefined;
-    throw new PeerloomError("load-failed", "the WebAssembly module could not be loaded", { cause });
-  }
+  await loadModule(source);
+  // After whoever waits for this.
+  setTimeout(() => {
+    if (!hasBegun()) rehearse();
+  });
+}
+
+/** Long enough for the connections to be made on a slow machine. */
+const REHEARSAL_MS = 300;
+
+/** Everything up to the WebSocket, which does not open: no browser takes this address for one. */
+function rehearse(): void {
+  join("ws://%", { room: "rehearsal", resume: false, timeoutMs: REHEARSAL_MS }).catch(() => {});
 }

@@ -24,7 +24,7 @@ const answered = (peer: Peer) => peer.run((h) => h.faults.answeredAnOffer());
 for (const [first, second] of PAIRS) {
   test(`cards alone connect ${first} and ${second}`, async ({ open, room }) => {
     const [a, b] = [await open(first), await open(second)];
-    for (const peer of [a, b]) await peer.run((h) => h.faults.watchDescriptions());
+    for (const peer of [a, b]) await peer.run((h) => h.faults.watchOffers());
     await a.join(room);
     await b.join(room);
     await expectTalking(a, b);
@@ -41,7 +41,7 @@ for (const [first, second] of PAIRS) {
       for (const [at, peer] of peers.entries()) {
         const refuses = (refusing as readonly number[]).includes(at);
         await peer.run((h, refuses) => {
-          h.faults.watchDescriptions();
+          h.faults.watchOffers();
           if (refuses) h.faults.refuseAnswers(1);
         }, refuses);
       }

@@ -200,14 +200,20 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         }
     }
 
-    /// A message came in on a data channel.
-    pub fn frame(&mut self, now: u64, connection: ConnectionId, channel: u16, data: &B) {
+    /// A message came in on a data channel. Gives whether there is something to [flush](Self::flush): of a long transfer
+    /// most frames are answered by nothing.
+    #[must_use]
+    pub fn frame(&mut self, now: u64, connection: ConnectionId, channel: u16, data: &B) -> bool {
+        let senders_wait = self.has_waiting_senders();
         self.wake_up(now);
         let owner = self
             .peers
             .iter_mut()
             .find(|(_, peer)| peer.session.as_ref().is_some_and(|session| session.is_direct(connection)));
-        let Some((id, peer)) = owner else { return self.keep_early(connection, channel, data) };
+        let Some((id, peer)) = owner else {
+            self.keep_early(connection, channel, data);
+            return true;
+        };
         if let Some(session) = &mut peer.session {
             session.direct_frame(now, channel, data);
         }
@@ -215,6 +221,14 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         self.pump(now);
         self.look_at(now, id);
         self.last_input = now;
+        // What else a frame of a declared channel can set going is in its own session.
+        let is_declared = (1..=self.deliveries.len()).contains(&usize::from(channel));
+        let is_quiet = is_declared && !senders_wait && !self.is_ending();
+        if !is_quiet || self.session(id).is_none_or(|session| session.wants_flush(now)) {
+            return true;
+        }
+        self.due = self.deadline(now);
+        false
     }
 
     /// The other end's channels were open a moment before all of ours.
@@ -236,11 +250,11 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         taken
     }
 
-    /// The application has taken this many messages, of this many bytes in all, that [`Action::Deliver`] handed over.
-    pub fn consumed(&mut self, from: PeerId, channel: usize, messages: u64, bytes: u64) {
-        if let Some(session) = self.peers.get_mut(&from).and_then(|peer| peer.session.as_mut()) {
-            session.consumed(channel, messages, bytes);
-        }
+    /// The application has taken this many messages, of this many bytes in all, that [`Action::Deliver`] handed over. Gives
+    /// whether there is something to [flush](Self::flush).
+    pub fn consumed(&mut self, from: PeerId, channel: usize, messages: u64, bytes: u64) -> bool {
+        let session = self.peers.get_mut(&from).and_then(|peer| peer.session.as_mut());
+        session.is_some_and(|session| session.consumed(channel, messages, bytes))
     }
 
     /// Hands over what waits to be sent, as far as the paths take it.

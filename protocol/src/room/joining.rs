@@ -11,18 +11,16 @@ use crate::session::{Listing, RelayMode};
 use crate::signal::{ClientMessage, Join};
 use crate::timing;
 
-/// How many warm connections a joiner brings, and a resident keeps: two newcomers at once are served without waiting.
+/// How many warm connections a resident keeps: two newcomers at once are served without waiting. A joiner has as many, but
+/// brings the card of the first alone, which is what the join waits for.
 const WARM_CONNECTIONS: usize = 2;
 
 impl Room {
-    /// Makes warm connections for the join, unless every peer we know is connected anyway.
+    /// Makes a warm connection for the join, unless every peer we know is connected anyway.
     pub(super) fn warm_up(&mut self, now: u64) {
         let all_connected = !self.members.is_empty() && self.members.values().all(Member::is_in_touch);
-        if !all_connected {
-            while self.joining.len() < WARM_CONNECTIONS {
-                let id = self.open(Start::Offer { role_hint: true });
-                self.joining.add(id);
-            }
+        if !all_connected && self.joining.len() == 0 {
+            self.warm_another();
         }
         self.server.starting(now);
         self.warm_until = Some(now + timing::WARM_UP_MS);
@@ -47,15 +45,14 @@ impl Room {
         self.warm_until = None;
         let cards = self.joining.give(true);
         self.join_tags = cards.iter().map(|card| card.tag).collect();
-        // A key for each stay: whoever learns of this one can read no other, and no counter starts again under one key.
-        self.stays += 1;
-        self.key = SecretKey::from_bytes(seal::derive(&self.config.entropy, "stay", self.stays));
+        let key = self.next_key();
         self.config.hello.session = Some(SessionHello {
             page: self.page,
-            key: self.key.public(),
+            key: key.public(),
             window: self.config.options.window,
             relay: self.config.options.relay != RelayMode::Never,
         });
+        self.key = Some(key);
         let hello = self.config.hello.encode().try_into();
         let join = Join {
             room: self.config.room.as_str().try_into().unwrap_or_default(),
@@ -66,6 +63,15 @@ impl Room {
             token: None,
         };
         self.server.join(now, join);
+        // While the server is asked.
+        while (1..WARM_CONNECTIONS).contains(&self.joining.len()) {
+            self.warm_another();
+        }
+    }
+
+    fn warm_another(&mut self) {
+        let id = self.open(Start::Offer { role_hint: true });
+        self.joining.add(id);
     }
 
     pub(super) fn open(&mut self, start: Start) -> ConnectionId {
@@ -75,7 +81,18 @@ impl Room {
         id
     }
 
-    /// Deposits cards when there is time: making connections holds a page up while those it met wait for its first words.
+    /// The key of the next stay. Each has its own: whoever learns of this one can read no other, and no counter starts
+    /// again under one key.
+    fn next_key(&mut self) -> SecretKey {
+        let (stays, entropy) = (&mut self.stays, &self.config.entropy);
+        self.key_ahead.take().unwrap_or_else(|| {
+            *stays += 1;
+            SecretKey::from_bytes(seal::derive(entropy, "stay", *stays))
+        })
+    }
+
+    /// Deposits cards when there is time, and closes what the join has no use for: making and closing connections holds a
+    /// page up while those it met wait for its first words.
     pub(super) fn fill_cards_soon(&mut self, now: u64) {
         if self.members.is_empty() {
             self.fill_cards(now);
@@ -86,6 +103,7 @@ impl Room {
 
     pub(super) fn fill_cards(&mut self, now: u64) {
         self.fill_at = None;
+        close_all(&mut self.notices, self.joining.drain());
         while self.server.is_up() && self.resident.len() < WARM_CONNECTIONS {
             let id = self.open(Start::Offer { role_hint: false });
             self.resident.add(id);
@@ -108,6 +126,10 @@ impl Room {
                     self.notices.push_back(Notice::Do(Command::CloseConnection(id)));
                 }
                 self.cards_changed(now);
+                if self.warm_until.is_some() {
+                    // While the browser looks for candidates.
+                    self.key_ahead = Some(self.next_key());
+                }
             }
             None => self.with_link(id, |link| link.local_description(now, sdp)),
         }

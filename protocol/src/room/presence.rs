@@ -27,7 +27,6 @@ impl Room {
                     member.listing = Listing::Missing;
                     self.notices.push_back(Notice::Unlisted(id, Listing::Missing));
                 }
-                close_all(&mut self.notices, self.joining.drain());
                 self.fill_cards_soon(now);
             }
             ServerMessage::Joined(member) => {
@@ -114,7 +113,8 @@ impl Room {
         close_all(&mut self.notices, old.and_then(|old| old.connection()));
         match error {
             None => {
-                let warm = warm.or_else(|| if polite { None } else { self.resident.take_unused() });
+                let pool = if polite { &mut self.joining } else { &mut self.resident };
+                let warm = warm.or_else(|| pool.take_unused());
                 member.connect(now, polite, listed.card.take(), warm);
                 self.notices.push_back(Notice::Meet(id));
             }

@@ -305,10 +305,12 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         .collect()
     }
 
-    pub(crate) fn consumed(&mut self, channel: usize, messages: u64, bytes: u64) {
-        if let Some(channel) = self.channels.get_mut(channel) {
-            channel.inbox.consumed(messages, bytes);
-        }
+    /// Gives whether the peer is to be told.
+    pub(crate) fn consumed(&mut self, channel: usize, messages: u64, bytes: u64) -> bool {
+        self.channels.get_mut(channel).is_some_and(|Channel { inbox, .. }| {
+            inbox.consumed(messages, bytes);
+            inbox.is_ack_due()
+        })
     }
 
     pub(crate) fn connection(&self) -> Option<ConnectionId> {

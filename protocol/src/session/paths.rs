@@ -140,6 +140,13 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         paths.any(|path| path.life.is_quiet(now))
     }
 
+    /// Whether something waits to go out, whichever way.
+    pub(crate) fn wants_flush(&self, now: u64) -> bool {
+        self.direct.as_ref().is_some_and(|direct| !direct.path.controls.is_empty())
+            || self.has_frames(Via::Direct)
+            || self.wants_relay(now)
+    }
+
     /// Whether something waits to go through the server.
     pub(crate) fn wants_relay(&self, now: u64) -> bool {
         self.relay.as_ref().is_some_and(|relay| relay.hold_until <= now && !relay.path.controls.is_empty())

@@ -153,6 +153,7 @@ pub struct World {
     sockets: u32,
     /// Packets that servers before this one passed on.
     relayed_before: u64,
+    quiet_frames: u64,
     /// Prints what applications are told, as it happens.
     pub trace: bool,
 }
@@ -174,6 +175,7 @@ impl World {
             serial: 0,
             sockets: 0,
             relayed_before: 0,
+            quiet_frames: 0,
             trace: false,
         }
     }
@@ -347,6 +349,11 @@ impl World {
     /// Packets that servers have passed on.
     pub fn relayed(&self) -> u64 {
         self.relayed_before + self.hub.as_ref().map_or(0, |hub| hub.relayed)
+    }
+
+    /// Frames that a node had no answer to.
+    pub fn quiet_frames(&self) -> u64 {
+        self.quiet_frames
     }
 
     /// The peer's clock leaps ahead, as when a machine wakes up.

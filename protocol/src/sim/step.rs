@@ -287,8 +287,12 @@ impl World {
                     }
                     if self.peers[peer].alive {
                         let now = self.clock(peer);
-                        self.node(peer).frame(now, connection, channel, &data);
-                        self.finish_task(peer);
+                        if self.node(peer).frame(now, connection, channel, &data) {
+                            self.finish_task(peer);
+                        } else {
+                            self.quiet_frames += 1;
+                            self.carry_out(peer);
+                        }
                     }
                 }
             }

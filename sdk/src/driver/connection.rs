@@ -10,7 +10,7 @@ use std::rc::{Rc, Weak};
 use std::task::Poll;
 
 use futures::future::LocalBoxFuture;
-use js_sys::{Array, ArrayBuffer, Function, Promise, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array};
 use peerloom_protocol::action::{ConnectionId, Start};
 use peerloom_protocol::hello::{Delivery, Hello};
 use peerloom_protocol::{control, limits, sdp};
@@ -61,8 +61,10 @@ type Task = Rc<RefCell<Option<LocalBoxFuture<'static, ()>>>>;
 /// See the [module](self). Dropping it closes the connection and reports nothing more.
 pub(crate) struct Connection {
     // Declared before what they listen to: fields drop in order, so no listener outlives it.
-    _listeners: Vec<EventListener>,
+    listeners: Vec<EventListener>,
     channels: Vec<RtcDataChannel>,
+    /// How many of all its channels are not open.
+    unopened: Rc<Cell<usize>>,
     pc: RtcPeerConnection,
     report: Rc<dyn Fn(ConnectionEvent)>,
     operations: Rc<Operations>,
@@ -76,7 +78,8 @@ pub(crate) struct Connection {
 pub(crate) type Report = Rc<dyn Fn(ConnectionId, ConnectionEvent)>;
 
 impl Connection {
-    /// Makes the connection and its channels, and starts it.
+    /// Makes the connection with its control channel, and starts it. The [other channels](Self::complete) can wait until
+    /// the local description is made, for which others wait.
     ///
     /// # Errors
     /// What the browser threw, for example because a page holds too many connections.
@@ -95,22 +98,30 @@ impl Connection {
         });
         let pc = pc.map_err(thrown)?;
         let report: Rc<dyn Fn(ConnectionEvent)> = Rc::new(move |event| report(id, event));
-        let mut listeners = connection_listeners(&pc, &report);
-        let mut channels = vec![open_channel(&pc, control::LABEL, control::CHANNEL_ID, Delivery::Ordered)];
-        let begun = begin(&pc, start);
+        let listeners = connection_listeners(&pc, &report);
+        let unopened = Rc::new(Cell::new(hello.data_channels().count() + 2));
+        let (operations, tasks, sent_bytes) = (Rc::default(), RefCell::default(), Cell::new(0));
+        let channels = Vec::new();
+        let mut connection =
+            Self { listeners, channels, unopened, pc, report, operations, tasks, sent_bytes };
+        connection.add_channel(control::LABEL, Delivery::Ordered);
+        connection.queue(Operation::Start(begin(&connection.pc, start)));
+        Ok(connection)
+    }
+
+    /// Makes the channels beside the control channel.
+    pub(crate) fn complete(&mut self, hello: &Hello) {
         let declared = hello.data_channels().map(|spec| (&*spec.label, spec.delivery));
         for (label, delivery) in declared.chain([(control::MORE_LABEL, Delivery::Ordered)]) {
-            channels.push(open_channel(&pc, label, channels.len() as u16, delivery));
+            self.add_channel(label, delivery);
         }
-        let unopened = Rc::new(Cell::new(channels.len()));
-        for (index, channel) in channels.iter().enumerate() {
-            channel_listeners(&mut listeners, channel, index as u16, &unopened, &report);
-        }
-        let operations = Rc::default();
-        let (tasks, sent_bytes) = (RefCell::default(), Cell::new(0));
-        let connection = Self { _listeners: listeners, channels, pc, report, operations, tasks, sent_bytes };
-        connection.queue(Operation::Start(begun));
-        Ok(connection)
+    }
+
+    fn add_channel(&mut self, label: &str, delivery: Delivery) {
+        let id = self.channels.len() as u16;
+        let channel = open_channel(&self.pc, label, id, delivery);
+        channel_listeners(&mut self.listeners, &channel, id, &self.unopened, &self.report);
+        self.channels.push(channel);
     }
 
     fn queue(&self, operation: Operation) {
@@ -172,7 +183,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self._listeners.clear();
+        self.listeners.clear();
         for task in self.tasks.take() {
             // One that is at work right now finds its connection gone.
             if let Ok(mut task) = task.try_borrow_mut() {
@@ -305,16 +316,18 @@ fn begin(pc: &RtcPeerConnection, start: Start) -> LocalBoxFuture<'static, Result
         Start::Answer { offer } => Some(&**offer),
     };
     let offered = offered.map(|offer| set_remote(pc, RtcSdpType::Offer, offer));
+    // Without a remote description to answer, an offer.
+    let offer_follows = !matches!(start, Start::Answer { .. });
     let pc = pc.clone();
     Box::pin(async move {
         if let Some(offered) = offered {
             settled(offered).await?;
-            let answer = set_local(&pc, pc.create_answer(), RtcSdpType::Answer).await?;
-            if matches!(start, Start::Answer { .. }) {
-                return Ok(answer);
-            }
+            settled(set_local(&pc)).await?;
         }
-        set_local(&pc, pc.create_offer(), RtcSdpType::Offer).await
+        if offer_follows {
+            settled(set_local(&pc)).await?;
+        }
+        Ok(pc.local_description().map(|description| description.sdp()).unwrap_or_default())
     })
 }
 
@@ -324,18 +337,9 @@ fn set_remote(pc: &RtcPeerConnection, kind: RtcSdpType, sdp: &str) -> Promise {
     pc.set_remote_description(&description)
 }
 
-/// Sets what the browser just made, word for word: local descriptions are never altered.
-async fn set_local(
-    pc: &RtcPeerConnection,
-    made: js_sys::Promise,
-    kind: RtcSdpType,
-) -> Result<String, JsValue> {
-    let made = settled(made).await?;
-    let sdp = Reflect::get(&made, &JsValue::from_str("sdp"))?.as_string().unwrap_or_default();
-    let description = RtcSessionDescriptionInit::new(kind);
-    description.set_sdp(&sdp);
-    settled(pc.set_local_description(&description)).await?;
-    Ok(sdp)
+/// Has the browser make and apply the description that is due: an answer to the offer it was given, or an offer.
+fn set_local(pc: &RtcPeerConnection) -> Promise {
+    pc.set_local_description(Object::new().unchecked_ref())
 }
 
 /// A candidate that this browser cannot use is no reason to give the connection up.

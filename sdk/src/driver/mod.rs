@@ -357,7 +357,14 @@ impl Driver {
 
     fn connection_event(&self, id: ConnectionId, event: ConnectionEvent) {
         match event {
-            ConnectionEvent::LocalDescription(sdp) => self.feed(Input::LocalDescription(id, sdp)),
+            ConnectionEvent::LocalDescription(sdp) => {
+                self.feed(Input::LocalDescription(id, sdp));
+                if let Some(connection) = self.connections.borrow_mut().get_mut(&id)
+                    && !connection.is_closed()
+                {
+                    connection.complete(&self.hello);
+                }
+            }
             ConnectionEvent::LocalCandidate(line) => self.feed(Input::LocalCandidate(id, line)),
             ConnectionEvent::GatheringComplete => self.feed(Input::GatheringComplete(id)),
             ConnectionEvent::ChannelsOpen => self.feed(Input::ChannelsOpen(id)),
@@ -367,9 +374,11 @@ impl Driver {
             ConnectionEvent::BufferLow => self.flush(),
             ConnectionEvent::Message(channel, data) => {
                 self.traffic.borrow_mut().direct_received += u64::from(data.length());
-                self.node.borrow_mut().frame(now_ms(), id, channel, &Buffer(data));
+                let answers = self.node.borrow_mut().frame(now_ms(), id, channel, &Buffer(data));
                 self.drain();
-                self.schedule_flush();
+                if answers {
+                    self.schedule_flush();
+                }
             }
         }
     }

@@ -15,7 +15,7 @@ pub(crate) enum Payload {
 }
 
 /// Messages above this stay where they are.
-const COPY_BELOW_BYTES: u32 = 16 * 1024;
+const COPY_BELOW_BYTES: u32 = 64 * 1024;
 
 impl Payload {
     pub(crate) fn text(text: &str) -> Self {

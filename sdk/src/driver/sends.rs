@@ -100,7 +100,8 @@ impl Driver {
 
     /// The application has taken messages that the sink was given.
     pub(crate) fn consumed(&self, from: PeerId, channel: ChannelIndex, messages: u64, bytes: u64) {
-        self.node.borrow_mut().consumed(from, channel, messages, bytes);
-        self.schedule_flush();
+        if self.node.borrow_mut().consumed(from, channel, messages, bytes) {
+            self.schedule_flush();
+        }
     }
 }

@@ -22,11 +22,18 @@ export async function createSite(contenders) {
   writeFileSync(`${wasm}.gz`, gzipSync(readFileSync(wasm), { level: 9 }));
   mkdirSync(join(folder, "bench"));
   const page = readFileSync(at("tests", "bench", "pages", "page.html"), "utf8");
-  for (const name of contenders) {
+  const addScript = async (name) => {
     const source = readFileSync(at("tests", "bench", "pages", `${name}.ts`), "utf8");
     const { code } = await transformWithOxc(source, `${name}.ts`, { target: "es2022" });
     // The server's Content-Security-Policy allows no inline script, and an import map would be one.
-    writeFileSync(join(folder, "bench", `${name}.js`), code.replaceAll('"peerloom"', '"/sdk/index.js"'));
+    const script = code
+      .replaceAll('"peerloom"', '"/sdk/index.js"')
+      .replaceAll(/"\.\/(\w+)\.ts"/g, '"./$1.js"');
+    writeFileSync(join(folder, "bench", `${name}.js`), script);
+  };
+  await addScript("content");
+  for (const name of contenders) {
+    await addScript(name);
     writeFileSync(join(folder, "bench", `${name}.html`), page.replace("CONTENDER", name));
   }
   return { folder, remove };

@@ -1,5 +1,6 @@
 // One RTCDataChannel as good as it gets by hand: negotiated, never more than 64 KiB handed to it, which is what a fresh
 // connection takes without stalling. Descriptions are carried by whoever measures.
+import { read, write } from "./content.ts";
 
 const MESSAGE_BYTES = 16 * 1024;
 const OUTSTANDING_BYTES = 64 * 1024;
@@ -37,9 +38,10 @@ const bulk = {
   connected: () => opened.then(() => {}),
 
   receive(bytes: number): Promise<number> {
-    let received = 0;
+    let [received, messages] = [0, 0];
     return new Promise((complete) => {
       channel.onmessage = ({ data }) => {
+        read(new Uint8Array(data as ArrayBuffer), messages++);
         received += (data as ArrayBuffer).byteLength;
         if (received >= bytes) complete(now());
       };
@@ -53,6 +55,7 @@ const bulk = {
     return new Promise((done) => {
       const fill = () => {
         while (sent < bytes && channel.bufferedAmount + MESSAGE_BYTES <= OUTSTANDING_BYTES) {
+          write(message, sent / MESSAGE_BYTES);
           channel.send(message);
           sent += MESSAGE_BYTES;
         }

@@ -1,5 +1,6 @@
 // Peerloom as an application uses it for many bytes, or for coming and going.
 import { channel, join, load, type Room } from "peerloom";
+import { read, write } from "./content.ts";
 
 const protocol = { bulk: channel.bytes() };
 
@@ -69,11 +70,13 @@ const bulk = {
     while (![...(room?.peers.values() ?? [])].some(({ path }) => path === "direct")) await sleep(10);
   },
 
-  /** Counts what comes, as fast as it comes; gives the time when all of it was there, in milliseconds of the epoch. */
+  /** Reads what comes, as fast as it comes; gives the time when all of it was there, in milliseconds of the epoch. */
   receive(bytes: number): Promise<number> {
     received = 0;
+    let messages = 0;
     return new Promise((complete) => {
       room?.bulk.on(({ data }) => {
+        read(data, messages++);
         received += data.length;
         if (received >= bytes) complete(performance.timeOrigin + performance.now());
       });
@@ -106,7 +109,10 @@ const bulk = {
   async send({ bytes, messageBytes }: { bytes: number; messageBytes: number }): Promise<number> {
     const message = new Uint8Array(messageBytes);
     const began = performance.timeOrigin + performance.now();
-    for (let sent = 0; sent < bytes; sent += messageBytes) await room?.bulk.send(message);
+    for (let sent = 0; sent < bytes; sent += messageBytes) {
+      write(message, sent / messageBytes);
+      await room?.bulk.send(message);
+    }
     return began;
   },
 

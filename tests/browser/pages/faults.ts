@@ -4,8 +4,8 @@
 /** What {@link watchConnections} leaves alone: methods wrapped here are wrapped for connections made before, too. */
 const Native = RTCPeerConnection;
 
-/** Calls made after {@link watchDescriptions}, in order. */
-export const descriptions: { side: "local" | "remote"; type: string; isHint: boolean }[] = [];
+/** Offers of others that were applied after {@link watchOffers}. */
+let answeredOffers = 0;
 
 type Describe = (this: RTCPeerConnection, description: RTCSessionDescriptionInit) => Promise<void>;
 
@@ -14,24 +14,21 @@ function wrap(side: "Local" | "Remote", around: (original: Describe) => Describe
   prototype[`set${side}Description`] = around(prototype[`set${side}Description`] as Describe);
 }
 
-/** Notes which descriptions the page applies. */
-export function watchDescriptions(): void {
-  for (const side of ["Local", "Remote"] as const) {
-    wrap(
-      side,
-      (original) =>
-        async function (description) {
-          await original.call(this, description);
-          const isHint = !description.sdp?.includes("m=application");
-          descriptions.push({ side: side === "Local" ? "local" : "remote", type: description.type, isHint });
-        },
-    );
-  }
+/** Counts the offers of other pages that this page applies: the plain way, as cards need none. */
+export function watchOffers(): void {
+  wrap(
+    "Remote",
+    (original) =>
+      async function (description) {
+        await original.call(this, description);
+        const isHint = !description.sdp?.includes("m=application");
+        if (description.type === "offer" && !isHint) answeredOffers += 1;
+      },
+  );
 }
 
-/** Whether a real offer of another page was applied: the plain way, as cards need none. */
 export function answeredAnOffer(): boolean {
-  return descriptions.some(({ side, type, isHint }) => side === "remote" && type === "offer" && !isHint);
+  return answeredOffers > 0;
 }
 
 let madeBeforeRefusal = 0;
@@ -86,14 +83,14 @@ export function refuseConnections(): void {
 
 /** After this, making an offer takes `ms` longer. */
 export function delayOffers(ms: number): void {
-  const prototype = Native.prototype as unknown as {
-    createOffer(this: RTCPeerConnection): Promise<RTCSessionDescriptionInit>;
-  };
-  const original = prototype.createOffer;
-  prototype.createOffer = async function () {
-    await new Promise((resolve) => setTimeout(resolve, ms));
-    return original.call(this);
-  };
+  wrap(
+    "Local",
+    (original) =>
+      async function (description) {
+        if (this.signalingState === "stable") await new Promise((resolve) => setTimeout(resolve, ms));
+        return original.call(this, description);
+      },
+  );
 }
 
 const connections = new Set<RTCPeerConnection>();
