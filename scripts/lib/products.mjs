@@ -74,10 +74,10 @@ export function buildFace() {
 /** `peerloom/inline`: the package with the module inside its JavaScript, for bundlers that cannot copy a file. */
 function writeInline(dist) {
   const base64 = readFileSync(join(dist, "wasm", "peerloom_bg.wasm")).toString("base64");
-  const code = `import { load } from "./index.js";
+  const code = `import { loadModule } from "./module.js";
 export * from "./index.js";
 // Starts now, and join() waits for it. A failure is told by join() too.
-load(Uint8Array.from(atob("${base64}"), (c) => c.charCodeAt(0))).catch(() => {});
+loadModule(Uint8Array.from(atob("${base64}"), (c) => c.charCodeAt(0))).catch(() => {});
 `;
   writeFileSync(join(dist, "inline.js"), code);
   writeFileSync(join(dist, "inline.d.ts"), 'export * from "./index.js";\n');
