@@ -21,6 +21,7 @@ wasm_bindgen_test_configure!(run_in_browser);
 
 /// A connection and what it reported.
 struct End {
+    hello: Hello,
     connection: Connection,
     events: Rc<RefCell<Vec<ConnectionEvent>>>,
 }
@@ -33,7 +34,7 @@ impl End {
         let report: Report = Rc::new(move |_, event| seen.borrow_mut().push(event));
         let configuration = RtcConfiguration::new();
         let connection = Connection::open(ConnectionId(1), start, &configuration, &hello, report);
-        Self { connection: connection.unwrap(), events }
+        Self { hello, connection: connection.unwrap(), events }
     }
 
     /// The first event that `pick` takes, waited for up to ten seconds.
@@ -47,11 +48,15 @@ impl End {
         panic!("the event did not come");
     }
 
-    async fn local_description(&self) -> String {
-        self.wait(
-            |event| if let ConnectionEvent::LocalDescription(sdp) = event { Some(sdp.clone()) } else { None },
-        )
-        .await
+    /// Completes the connection when it comes, as the driver does.
+    async fn local_description(&mut self) -> String {
+        let sdp =
+            self.wait(|event| {
+                if let ConnectionEvent::LocalDescription(sdp) = event { Some(sdp.clone()) } else { None }
+            })
+            .await;
+        self.connection.complete(&self.hello);
+        sdp
     }
 
     async fn first_candidate(&self) -> String {
@@ -87,8 +92,8 @@ async fn talk(a: &End, b: &End) {
 
 #[wasm_bindgen_test]
 async fn two_ends_connect_by_cards() {
-    let resident = End::open(Start::Offer { role_hint: false });
-    let joiner = End::open(Start::Offer { role_hint: true });
+    let mut resident = End::open(Start::Offer { role_hint: false });
+    let mut joiner = End::open(Start::Offer { role_hint: true });
     let cards = [
         sdp::parse_local(&resident.local_description().await).unwrap(),
         sdp::parse_local(&joiner.local_description().await).unwrap(),
@@ -100,9 +105,9 @@ async fn two_ends_connect_by_cards() {
 
 #[wasm_bindgen_test]
 async fn two_ends_connect_by_offer_and_answer() {
-    let offerer = End::open(Start::Offer { role_hint: false });
+    let mut offerer = End::open(Start::Offer { role_hint: false });
     let offer = sdp::sanitize(SdpKind::Offer, &offerer.local_description().await).unwrap();
-    let answerer = End::open(Start::Answer { offer });
+    let mut answerer = End::open(Start::Answer { offer });
     let answer = sdp::sanitize(SdpKind::Answer, &answerer.local_description().await).unwrap();
     offerer.connection.set_answer(answer);
     talk(&offerer, &answerer).await;
@@ -110,7 +115,7 @@ async fn two_ends_connect_by_offer_and_answer() {
 
 #[wasm_bindgen_test]
 async fn a_refused_description_is_reported_as_a_lost_connection() {
-    let end = End::open(Start::Offer { role_hint: false });
+    let mut end = End::open(Start::Offer { role_hint: false });
     end.local_description().await;
     end.connection.set_answer("v=0".to_owned());
     end.wait(|event| matches!(event, ConnectionEvent::Lost).then_some(())).await;
