@@ -63,8 +63,8 @@ impl Room {
             token: None,
         };
         self.server.join(now, join);
-        // While the server is asked.
-        while (1..WARM_CONNECTIONS).contains(&self.joining.len()) {
+        // While the server is asked. None where the first was not wanted either.
+        while self.joining.len() > 0 && self.joining.len() < WARM_CONNECTIONS {
             self.warm_another();
         }
     }

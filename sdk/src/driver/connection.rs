@@ -63,7 +63,7 @@ pub(crate) struct Connection {
     // Declared before what they listen to: fields drop in order, so no listener outlives it.
     listeners: Vec<EventListener>,
     channels: Vec<RtcDataChannel>,
-    /// How many of all its channels are not open.
+    /// How many of the channels are not open.
     unopened: Rc<Cell<usize>>,
     pc: RtcPeerConnection,
     report: Rc<dyn Fn(ConnectionEvent)>,
@@ -87,7 +87,6 @@ impl Connection {
         id: ConnectionId,
         start: Start,
         configuration: &RtcConfiguration,
-        hello: &Hello,
         report: Report,
     ) -> Result<Self, Error> {
         let thrown = |error: JsValue| Error::thrown(&error);
@@ -99,9 +98,8 @@ impl Connection {
         let pc = pc.map_err(thrown)?;
         let report: Rc<dyn Fn(ConnectionEvent)> = Rc::new(move |event| report(id, event));
         let listeners = connection_listeners(&pc, &report);
-        let unopened = Rc::new(Cell::new(hello.data_channels().count() + 2));
-        let (operations, tasks, sent_bytes) = (Rc::default(), RefCell::default(), Cell::new(0));
-        let channels = Vec::new();
+        let (channels, unopened, operations) = (Vec::new(), Rc::default(), Rc::default());
+        let (tasks, sent_bytes) = (RefCell::default(), Cell::new(0));
         let mut connection =
             Self { listeners, channels, unopened, pc, report, operations, tasks, sent_bytes };
         connection.add_channel(control::LABEL, Delivery::Ordered);
@@ -109,8 +107,12 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Makes the channels beside the control channel.
+    /// Makes the channels beside the control channel, in the task that hears of the local description: later the control
+    /// channel might open before they are there. On a connection that was closed from outside none can be made.
     pub(crate) fn complete(&mut self, hello: &Hello) {
+        if self.is_closed() {
+            return;
+        }
         let declared = hello.data_channels().map(|spec| (&*spec.label, spec.delivery));
         for (label, delivery) in declared.chain([(control::MORE_LABEL, Delivery::Ordered)]) {
             self.add_channel(label, delivery);
@@ -121,6 +123,7 @@ impl Connection {
         let id = self.channels.len() as u16;
         let channel = open_channel(&self.pc, label, id, delivery);
         channel_listeners(&mut self.listeners, &channel, id, &self.unopened, &self.report);
+        self.unopened.set(self.unopened.get() + 1);
         self.channels.push(channel);
     }
 

@@ -276,7 +276,7 @@ impl Driver {
                         driver.connection_event(id, event);
                     }
                 });
-                match Connection::open(id, start, &self.configuration, &self.hello, report) {
+                match Connection::open(id, start, &self.configuration, report) {
                     Ok(connection) => {
                         self.connections.borrow_mut().insert(id, connection);
                     }
@@ -359,9 +359,7 @@ impl Driver {
         match event {
             ConnectionEvent::LocalDescription(sdp) => {
                 self.feed(Input::LocalDescription(id, sdp));
-                if let Some(connection) = self.connections.borrow_mut().get_mut(&id)
-                    && !connection.is_closed()
-                {
+                if let Some(connection) = self.connections.borrow_mut().get_mut(&id) {
                     connection.complete(&self.hello);
                 }
             }

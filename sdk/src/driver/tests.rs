@@ -33,7 +33,7 @@ impl End {
         let seen = events.clone();
         let report: Report = Rc::new(move |_, event| seen.borrow_mut().push(event));
         let configuration = RtcConfiguration::new();
-        let connection = Connection::open(ConnectionId(1), start, &configuration, &hello, report);
+        let connection = Connection::open(ConnectionId(1), start, &configuration, report);
         Self { hello, connection: connection.unwrap(), events }
     }
 
