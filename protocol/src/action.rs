@@ -138,7 +138,7 @@ pub enum Action<B> {
     Stream(PeerId, crate::stream::Event, Option<B>),
     /// Something happened to a call. The bytes are those of the request or response, cut out.
     Call(PeerId, crate::call::Event, Option<B>),
-    /// A message that [waited](crate::node::Sent::Waiting) is queued for every receiver, or is not.
+    /// A message that [waited](crate::node::Sent::waits) is queued for every receiver, or is not.
     Queued(u32, Result<(), SendFailure>),
     /// What became of a message whose sender wanted to know, for each receiver.
     Confirmed(u32, Vec<(PeerId, Outcome)>),

@@ -832,3 +832,20 @@ fn most_frames_of_a_long_transfer_need_no_flush() {
     // 257 frames; the rest is answered by acknowledgements.
     assert!(world.quiet_frames() - before > 200, "{}", world.quiet_frames() - before);
 }
+
+#[test]
+fn behind_a_full_data_channel_sends_need_no_flush() {
+    let (mut world, a, b) = met(Faults::default(), options(RelayMode::First));
+    let before = world.quiet_acts();
+    // The first fills the data channel, which takes 64 KiB.
+    for _ in 0..40 {
+        world.say(a, LOG, 20_000, None).unwrap();
+    }
+    assert!(world.quiet_acts() - before > 30, "{}", world.quiet_acts() - before);
+    // Beside it there is room.
+    let quiet = world.quiet_acts();
+    world.say(a, ANY, 10, None).unwrap();
+    assert_eq!(world.quiet_acts(), quiet);
+    world.run_for(20_000);
+    assert_eq!(world.has_all(a, b), Ok(()));
+}

@@ -76,13 +76,13 @@ impl JsSink {
     fn tell(&self, kind: &str, peer: Option<PeerId>, detail: JsValue, error: JsValue) {
         let peer = peer.map(|id| id.to_string()).unwrap_or_default();
         // The face's functions do not throw; if one did, the room must go on.
-        let _ = self.on_event.apply(&JsValue::NULL, &Array::of4(&kind.into(), &peer.into(), &detail, &error));
+        let _ = self.on_event.call4(&JsValue::NULL, &kind.into(), &peer.into(), &detail, &error);
     }
 
     fn tell_more(&self, kind: &str, peer: PeerId, id: u64, detail: JsValue, more: JsValue) {
         // Ids count from 0, so they fit.
         let (peer, id) = (peer.to_string().into(), JsValue::from_f64(id as f64));
-        let _ = self.on_more.apply(&JsValue::NULL, &Array::of5(&kind.into(), &peer, &id, &detail, &more));
+        let _ = self.on_more.call5(&JsValue::NULL, &kind.into(), &peer, &id, &detail, &more);
     }
 }
 
@@ -129,8 +129,7 @@ impl Sink for JsSink {
             ranges.iter().flat_map(|range| [range.start as u32, range.end as u32]).collect();
         let places = Uint32Array::from(&places[..]);
         let (from, channel) = (self.id_text(source.from), (source.channel as u32).into());
-        let arguments = Array::of4(&from, &channel, buffer, &places);
-        let _ = self.on_messages.apply(&JsValue::NULL, &arguments);
+        let _ = self.on_messages.call4(&JsValue::NULL, &from, &channel, buffer, &places);
     }
 
     fn stream(&self, peer: PeerId, event: &StreamEvent, bytes: Option<&Uint8Array>) {

@@ -156,11 +156,11 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
   }
 
   /** @internal */
-  receive(from: Peer, buffer: Uint8Array, places: Uint32Array): void {
+  receive(from: Peer, frame: Uint8Array, places: Uint32Array): void {
     const taken = { messages: 0, bytes: 0 };
     this.#taken = taken;
     for (let at = 0; at + 1 < places.length; at += 2) {
-      this.#decode(from, buffer.subarray(places[at], places[at + 1]));
+      this.#decode(from, frame, places[at] as number, places[at + 1] as number);
     }
     this.#taken = undefined;
     if (taken.messages > 0) this.#native()?.consumed(from.id, this.#index, taken.messages, taken.bytes);
@@ -196,18 +196,16 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     return encodeJson(data);
   }
 
-  #decode(from: Peer, bytes: Uint8Array): void {
+  #decode(from: Peer, frame: Uint8Array, start: number, end: number): void {
     const { codec, schema } = this.#definition;
-    const size = bytes.length;
+    const size = end - start;
     if (codec === "bytes") {
-      // A copy, unless nothing else is in the buffer behind it.
-      const whole = bytes.length === bytes.buffer.byteLength;
-      this.#accept({ from, data: (whole ? bytes : bytes.slice()) as T }, size);
+      this.#accept({ from, data: extract(frame, start, end) as T }, size);
       return;
     }
     let value: unknown;
     try {
-      value = readJson(bytes);
+      value = readJson(frame.subarray(start, end));
     } catch (error) {
       this.#reject(from, size, error as PeerloomError);
       return;
@@ -289,6 +287,17 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     this.#kept = undefined;
     return kept;
   }
+}
+
+/**
+ * One message of a frame, as an array that may be kept. The message that takes most of its frame stays in the buffer the
+ * browser put it in, moved to its start: it is the last that needs what it is moved over, and fresh memory is dear. Others
+ * are copied, and those in a part of a buffer, where there may be more behind.
+ */
+function extract(frame: Uint8Array, start: number, end: number): Uint8Array {
+  const isPart = frame.length < frame.buffer.byteLength;
+  if (isPart || 2 * (end - start) <= frame.length) return frame.slice(start, end);
+  return frame.copyWithin(0, start, end).subarray(0, end - start);
 }
 
 function keep<T>(queue: Kept<T>[], kept: Kept<T>, lossy: boolean): void {

@@ -51,7 +51,10 @@ export function channel<T>(
   return { codec: "json", delivery: options.delivery ?? "ordered", schema };
 }
 
-/** Declares a channel of plain bytes. What arrives is a fresh `Uint8Array`. */
+/**
+ * Declares a channel of plain bytes. What arrives is a `Uint8Array` that is yours, at the start of its `buffer`. The buffer
+ * is often the one the message came in, and then longer: where you need it to end with the message, `slice()` the array.
+ */
 channel.bytes = (options: ChannelOptions = {}): ChannelDefinition<Uint8Array> => {
   return { codec: "bytes", delivery: options.delivery ?? "ordered", schema: undefined };
 };

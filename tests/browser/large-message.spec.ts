@@ -72,6 +72,35 @@ test("sizes around every border, the empty message among them", async ({ open, r
   expect(received).toEqual(sizes.map((size, at) => ({ size, digest: sent[at] })));
 });
 
+test("messages that share frames are arrays of their own", async ({ open, room, seed }) => {
+  const [a, b] = [await open("chromium"), await open("firefox")];
+  await a.join(room);
+  await b.join(room);
+  await expectMesh(a, b);
+  // Any two or more neighbours of these fit one frame, whichever is the longest.
+  const sizes = [10_000, 6_000, 9, 6_000, 10_000, 16_384, 300, 15_000, 700, 0, 16_000, 1, 8_192, 8_192, 4, 5];
+  const sent = await a.run(
+    async ({ state, randomBytes, digest }, { sizes, seed }) => {
+      const messages = sizes.map((size, at) => randomBytes(seed + at, size));
+      await Promise.all(messages.map((bytes) => state.room.blob.send(bytes)));
+      return Promise.all(messages.map(digest));
+    },
+    { sizes, seed },
+  );
+  await expect.poll(() => b.run((h) => h.state.received.blob.length)).toBe(sizes.length);
+  const { digests, starts, buffers } = await b.run(async ({ state, digest }) => {
+    const all = state.received.blob.map(({ data }) => data as Uint8Array);
+    return {
+      digests: await Promise.all(all.map(digest)),
+      starts: all.map(({ byteOffset }) => byteOffset),
+      buffers: new Set(all.map(({ buffer }) => buffer)).size,
+    };
+  });
+  expect(digests).toEqual(sent);
+  expect(starts).toEqual(sizes.map(() => 0));
+  expect(buffers).toBe(sizes.length);
+});
+
 test("a long text and a deep value cross as JSON", async ({ open, room }) => {
   const [a, b] = [await open("firefox"), await open("chromium")];
   await a.join(room);

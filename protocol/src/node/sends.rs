@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Node, exchange::Parcel};
+use super::{Node, Peer, exchange::Parcel};
 use crate::action::{Action, Outcome, SendFailure};
 use crate::channel::Payload;
 use crate::hello::Delivery;
@@ -15,11 +15,14 @@ use crate::session::Buffer;
 
 /// What became of a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
-    /// Queued for every receiver. [`Action::Confirmed`] follows under this ticket if it was asked for.
-    Queued(u32),
-    /// Waiting for room; [`Action::Queued`] follows under this ticket.
-    Waiting(u32),
+pub struct Sent {
+    /// [`Action::Confirmed`] follows under it if it was asked for.
+    pub ticket: u32,
+    /// Whether it waits for room, and is not queued for every receiver: [`Action::Queued`] follows under this ticket.
+    pub waits: bool,
+    /// Whether there is something to [flush](Node::flush): behind a full data channel, which will tell when it has room,
+    /// there is not.
+    pub flush: bool,
 }
 
 #[derive(Debug)]
@@ -86,14 +89,16 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         self.sends.tickets = ticket.wrapping_add(1);
         let confirm_by = confirm_ms.map(|ms| now.saturating_add(ms));
         let waiting = Waiting { ticket, payload, to, since: now, confirm_by };
-        let free = self.sends.waiting[channel].is_empty() && self.has_room(now, channel, to);
-        if free {
+        let waits = !self.sends.waiting[channel].is_empty() || !self.has_room(now, channel, to);
+        let full = |peer: &Peer<P, B>| peer.session.as_ref().is_none_or(|session| session.is_full(channel));
+        let flush = confirm_ms.is_some() || !self.peers.values().all(full);
+        if waits {
+            self.sends.waiting[channel].push_back(waiting);
+        } else {
             self.push(channel, waiting)?;
             self.settle_confirms(now);
-            return Ok(Sent::Queued(ticket));
         }
-        self.sends.waiting[channel].push_back(waiting);
-        Ok(Sent::Waiting(ticket))
+        Ok(Sent { ticket, waits, flush })
     }
 
     /// Takes a waiting send back. It is then not sent at all; a send already queued goes out.

@@ -58,15 +58,18 @@ impl<P: Payload, B: Buffer> Session<P, B> {
                 }
             }
         }
+        direct.full = 0;
         if route != Some(Via::Direct) {
             return true;
         }
+        let mut full = 0;
         for index in 0..self.channels.len() {
             let channel = wire_id(index);
             while self.has_frame(index, Via::Direct) {
                 let Some(buffered) = transport.buffered(connection, channel) else { break };
                 // More outstanding stalls SCTP on a fresh connection (measured).
                 if buffered > limits::MAX_OUTSTANDING_BYTES - limits::MAX_FRAME_BYTES {
+                    full |= 1 << index;
                     break;
                 }
                 if !self.write_frame(now, index, Via::Direct, limits::MAX_FRAME_BYTES, frame) {
@@ -76,6 +79,9 @@ impl<P: Payload, B: Buffer> Session<P, B> {
                     return false;
                 }
             }
+        }
+        if let Some(direct) = &mut self.direct {
+            direct.full = full;
         }
         true
     }

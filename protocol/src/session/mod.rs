@@ -139,6 +139,8 @@ struct Direct<B> {
     /// Frames that overtook `Begin`, which travels on another channel.
     early: Vec<(u16, B)>,
     early_bytes: usize,
+    /// The data channels that had no room for more at the last flush, a bit each. They tell when they have.
+    full: u64,
 }
 
 #[derive(Debug)]
@@ -262,6 +264,11 @@ impl<P: Payload, B: Buffer> Session<P, B> {
     ) -> Result<u64, SendError> {
         self.urgent |= urgent;
         self.channels[channel].outbox.push(now, payload)
+    }
+
+    /// Whether a message would wait for its data channel, which tells when it has room.
+    pub(crate) fn is_full(&self, channel: usize) -> bool {
+        self.direct.as_ref().is_some_and(|direct| direct.full >> channel & 1 == 1)
     }
 
     /// Acknowledgements are wanted without delay.

@@ -27,7 +27,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         self.direct_down();
         let mut path = Path::new(now);
         path.controls.push(self.begin());
-        self.direct = Some(Direct { connection, path, early: Vec::new(), early_bytes: 0 });
+        self.direct = Some(Direct { connection, path, early: Vec::new(), early_bytes: 0, full: 0 });
     }
 
     /// The direct path is closed.

@@ -9,7 +9,7 @@ use crate::channel::message_cost;
 use crate::hello::Delivery;
 use crate::id::PeerId;
 use crate::limits;
-use crate::node::{Node, Sent};
+use crate::node::Node;
 use crate::random::Random;
 use crate::session::Buffer;
 use crate::{call, stream};
@@ -107,6 +107,8 @@ pub struct App {
     /// Confirmations asked for and not given.
     open: BTreeSet<u32>,
     waiting: BTreeSet<u32>,
+    /// What it did is to be flushed.
+    flush: bool,
     /// Messages reported as undelivered.
     undelivered: usize,
     /// How often the application was told of a silent peer.
@@ -137,6 +139,7 @@ impl App {
             unread_cost: BTreeMap::new(),
             open: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            flush: false,
             undelivered: 0,
             suspended: 0,
             outcomes: Vec::new(),
@@ -169,7 +172,13 @@ impl App {
 
     /// As [`App::act`], for streams and calls.
     pub(super) fn act_more(&mut self, now: u64, node: &mut Node<Rc<[u8]>, Bytes>) -> Option<u64> {
+        self.flush |= !self.exchange.is_done();
         self.exchange.act(now, node)
+    }
+
+    /// Whether what it did since this was last asked is to be flushed.
+    pub(super) fn take_flush(&mut self) -> bool {
+        std::mem::take(&mut self.flush)
     }
 
     /// Reads one message at a time, with pauses of up to this long.
@@ -328,7 +337,7 @@ impl App {
             if let Some(cost) = self.unread_cost.get_mut(&(from, channel)) {
                 *cost -= message_cost(len);
             }
-            node.consumed(from, channel, 1, len as u64);
+            self.flush |= node.consumed(from, channel, 1, len as u64);
         }
         let slow_ms = self.slow_ms.filter(|_| !self.unread.is_empty())?;
         Some(1 + self.random.below(slow_ms))
@@ -369,12 +378,12 @@ impl App {
         bytes[8..16].copy_from_slice(&now.to_le_bytes());
         let sent = node.send(clock, channel, bytes.into(), None, confirm_ms).ok()?;
         self.sent[channel] += 1;
-        let (Sent::Queued(ticket) | Sent::Waiting(ticket)) = sent;
+        self.flush |= sent.flush;
         if confirm_ms.is_some() {
-            self.open.insert(ticket);
+            self.open.insert(sent.ticket);
         }
-        if let Sent::Waiting(ticket) = sent {
-            self.waiting.insert(ticket);
+        if sent.waits {
+            self.waiting.insert(sent.ticket);
         }
         Some(number)
     }

@@ -154,6 +154,7 @@ pub struct World {
     /// Packets that servers before this one passed on.
     relayed_before: u64,
     quiet_frames: u64,
+    quiet_acts: u64,
     /// Prints what applications are told, as it happens.
     pub trace: bool,
 }
@@ -176,6 +177,7 @@ impl World {
             sockets: 0,
             relayed_before: 0,
             quiet_frames: 0,
+            quiet_acts: 0,
             trace: false,
         }
     }
@@ -332,7 +334,7 @@ impl World {
         let (now, clock) = (self.now, self.clock(peer));
         let Peer { app, node: Some(node), .. } = &mut self.peers[peer] else { return None };
         let said = app.say(now, clock, node, channel, len, confirm_ms);
-        self.finish_task(peer);
+        self.finish_act(peer);
         said
     }
 
@@ -354,6 +356,11 @@ impl World {
     /// Frames that a node had no answer to.
     pub fn quiet_frames(&self) -> u64 {
         self.quiet_frames
+    }
+
+    /// How often an application did something, and nothing was to be sent of it.
+    pub fn quiet_acts(&self) -> u64 {
+        self.quiet_acts
     }
 
     /// The peer's clock leaps ahead, as when a machine wakes up.
@@ -531,6 +538,16 @@ impl World {
         let mut wire = Wire::new(self, peer);
         wire.flush();
         self.carry_out(peer);
+    }
+
+    /// The same, when it was the application that did something.
+    fn finish_act(&mut self, peer: usize) {
+        if self.peers[peer].app.take_flush() {
+            self.finish_task(peer);
+        } else {
+            self.quiet_acts += 1;
+            self.carry_out(peer);
+        }
     }
 
     fn carry_out(&mut self, peer: usize) {

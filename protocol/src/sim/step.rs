@@ -309,7 +309,7 @@ impl World {
                 let Peer { app, node: Some(node), .. } = &mut self.peers[peer] else { return };
                 let consumed = app.consume(now, node);
                 let acted = app.act(now, clock, node).into_iter().chain(app.act_more(clock, node));
-                self.finish_task(peer);
+                self.finish_act(peer);
                 for wait_ms in consumed.into_iter().chain(acted) {
                     self.after(wait_ms, Happening::Act(peer));
                 }

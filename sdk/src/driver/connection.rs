@@ -275,7 +275,8 @@ fn channel_listeners(
         }),
         EventListener::new(channel, "close", move |_| closed(ConnectionEvent::Lost)),
         EventListener::new(channel, "message", move |event| {
-            let data = event.dyn_ref::<MessageEvent>().map(MessageEvent::data).unwrap_or_default();
+            // Nothing else is dispatched under that name.
+            let data = event.unchecked_ref::<MessageEvent>().data();
             message(match data.dyn_ref::<ArrayBuffer>() {
                 Some(buffer) => ConnectionEvent::Message(id, Uint8Array::new(buffer)),
                 // Text, which no peer of this protocol sends.

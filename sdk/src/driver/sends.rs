@@ -81,13 +81,12 @@ impl Driver {
     ) -> Result<Sending, Error> {
         let len = payload.len();
         let sent = self.node.borrow_mut().send(now_ms(), channel, payload, to, confirm_ms);
-        let (ticket, waits) = match sent.map_err(|error| failure(error, len))? {
-            Sent::Queued(ticket) => (ticket, false),
-            Sent::Waiting(ticket) => (ticket, true),
-        };
+        let Sent { ticket, waits, flush } = sent.map_err(|error| failure(error, len))?;
         let queued = waits.then(|| self.queued.borrow_mut().open(ticket));
         let confirmed = confirm_ms.map(|_| self.confirmed.borrow_mut().open(ticket));
-        self.schedule_flush();
+        if flush {
+            self.schedule_flush();
+        }
         Ok(Sending { ticket, queued, confirmed })
     }
 

@@ -1,5 +1,6 @@
 // As much as goes from one page to another on one machine: Peerloom beside one RTCDataChannel by hand, in turns, each on
 // a connection of its own.
+import { setTimeout } from "node:timers/promises";
 import { Chromium, lackOfChromium } from "../lib/chromium.mjs";
 import { figure } from "../lib/figures.mjs";
 import { startServer } from "../lib/server.mjs";
@@ -13,7 +14,9 @@ const MEBIBYTES = 256;
 /** The least share of what goes by hand. */
 const SHARE = 0.9;
 /** For what follows a connection: candidates still being gathered, certificates verified, garbage of the page's start. */
-const SETTLE_MS = 500;
+const SETTLE_MS = 2_000;
+/** Behind that the browser itself is quiet, so that others can be watched. */
+const WATCH_MS = 500;
 
 const RAW = { name: "RTCDataChannel by hand, 16 KiB messages", page: "bulk-raw", messageBytes: 16 * 1024 };
 const VARIANTS = [
@@ -43,7 +46,8 @@ async function trial({ chromium, origin, variant, bytes, room, quiet }) {
   try {
     await (variant === RAW ? connectByHand : connectPeerloom)(sender, receiver, room);
     for (const page of [sender, receiver]) await page.run(() => bulk.connected());
-    await quiet.wait(SETTLE_MS);
+    await setTimeout(SETTLE_MS);
+    await quiet.wait(WATCH_MS);
     const before = await chromium.cpuSeconds();
     const receiving = receiver.run((bytes) => bulk.receive(bytes), bytes);
     const sending = sender.run((what) => bulk.send(what), { bytes, messageBytes: variant.messageBytes });
