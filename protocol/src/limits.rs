@@ -56,8 +56,9 @@ pub const MAX_FRAME_BYTES: usize = 16 * 1024 + 24;
 /// Bytes handed to one data channel and not yet sent: four frames. More makes SCTP's slow start overshoot on a fresh
 /// connection and stall it for seconds (measured).
 pub const MAX_OUTSTANDING_BYTES: usize = 4 * MAX_FRAME_BYTES;
-/// The browser reports `bufferedamountlow` below this.
-pub const LOW_WATER_BYTES: usize = 16 * 1024;
+/// The browser reports `bufferedamountlow` from this down: as soon as one more frame may be handed over, so that the
+/// channel does not run dry meanwhile.
+pub const LOW_WATER_BYTES: usize = MAX_OUTSTANDING_BYTES - MAX_FRAME_BYTES;
 /// Bytes a channel takes from a peer ahead of the application, and keeps for a peer before `send` waits, unless the
 /// application says otherwise.
 pub const WINDOW_BYTES: u32 = 1024 * 1024;

@@ -68,7 +68,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             while self.has_frame(index, Via::Direct) {
                 let Some(buffered) = transport.buffered(connection, channel) else { break };
                 // More outstanding stalls SCTP on a fresh connection (measured).
-                if buffered > limits::MAX_OUTSTANDING_BYTES - limits::MAX_FRAME_BYTES {
+                if buffered > limits::LOW_WATER_BYTES {
                     full |= 1 << index;
                     break;
                 }
