@@ -77,7 +77,7 @@ test("messages that share frames are arrays of their own", async ({ open, room, 
   await a.join(room);
   await b.join(room);
   await expectMesh(a, b);
-  // Any two or more neighbours of these fit one frame, whichever is the longest.
+  // Frames take 16 KiB: the longest of one is the first, the last or in between, or there are two of a length.
   const sizes = [10_000, 6_000, 9, 6_000, 10_000, 16_384, 300, 15_000, 700, 0, 16_000, 1, 8_192, 8_192, 4, 5];
   const sent = await a.run(
     async ({ state, randomBytes, digest }, { sizes, seed }) => {
