@@ -8,8 +8,12 @@ import { sleep, until } from "./wait.mjs";
 
 /** Machines are shared: a time may be so many times what is promised before a scenario fails. */
 const HEADROOM = 3;
-/** What one may wait for the last messages. */
-const SETTLE_MS = 20_000;
+/**
+ * The last messages are waited for as long as more of them come. A line that loses much may carry less than the pages have
+ * sent (SCTP halves its window at each loss), and being slow is not being lost.
+ */
+const STILL_MS = 20_000;
+const SETTLE_MS = 180_000;
 const RELIABLE = ["log", "any"];
 
 export class World {
@@ -191,11 +195,18 @@ export class World {
           return (summary?.received ?? 0) + (undelivered[label] ?? 0) >= all;
         }),
       );
-    const end = Date.now() + SETTLE_MS;
-    let all = await reports();
-    while (!complete(all) && Date.now() < end) {
+    const arrived = (all) =>
+      everyPair(all).reduce(
+        (sum, { received }) => sum + Object.values(received).reduce((come, { received: n }) => come + n, 0),
+        0,
+      );
+    const began = Date.now();
+    let [all, lastCame] = [await reports(), began];
+    while (!complete(all) && Date.now() < Math.min(lastCame + STILL_MS, began + SETTLE_MS)) {
       await sleep(100);
+      const before = arrived(all);
       all = await reports();
+      if (arrived(all) > before) lastCame = Date.now();
     }
     for (const pair of everyPair(all)) this.#account(pair);
   }
