@@ -17,21 +17,23 @@ const clippy = (...args) => program("cargo", ["clippy", ...locked, ...args, ...D
 const script = (path, ...args) => program(process.execPath, [tool(path), ...args]);
 const types = (folder) => script("typescript/bin/tsc", "--noEmit", "-p", at(folder));
 
-/** The crates and the npm package carry one version, and the lock file names no registry. */
+/** The crates and the npm package carry one version, and the lock files name no registry. */
 function manifests() {
   const crates = /\[workspace\.package\]\s*version = "([^"]+)"/.exec(
     readFileSync(at("Cargo.toml"), "utf8"),
   )?.[1];
   const npm = JSON.parse(readFileSync(at("sdk/package.json"), "utf8")).version;
   if (crates !== npm) console.error(`Cargo.toml has version ${crates}, sdk/package.json has ${npm}`);
-  const named = /"resolved": "http/.test(readFileSync(at("package-lock.json"), "utf8"));
-  if (named)
-    console.error("package-lock.json names a registry: npm install --omit-lockfile-registry-resolved");
-  return crates === npm && !named;
+  const locks = ["package-lock.json", "tests/bench/rivals/package-lock.json"];
+  const naming = locks.filter((lock) => /"resolved": "http/.test(readFileSync(at(lock), "utf8")));
+  for (const lock of naming) {
+    console.error(`${lock} names a registry: npm install --omit-lockfile-registry-resolved`);
+  }
+  return crates === npm && naming.length === 0;
 }
 
 const checks = {
-  "versions and lock file": manifests,
+  "versions and lock files": manifests,
   rustfmt: () => program("cargo", ["fmt", "--all", "--check"]),
   "biome (format and lint)": () => script("@biomejs/biome/bin/biome", ci ? "ci" : "check"),
   "types of sdk": () => types("sdk"),

@@ -24,5 +24,8 @@ export const glueDir = at("sdk", "pkg", "wasm");
 /** The Rust example page, built for the tests. */
 export const rustPageDir = join(target, "rust-page");
 
+/** The Rust page under measurement. */
+export const benchPageDir = join(target, "bench-page");
+
 /** True on a continuous-integration machine: nothing may be skipped, and tools may be installed. */
 export const ci = !["", "0", "false", undefined].includes(process.env.CI);

@@ -2,7 +2,7 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { installPackages, tool } from "./npm.mjs";
-import { at, ci, glueDir, rustPageDir, serverBinary, target } from "./paths.mjs";
+import { at, benchPageDir, ci, glueDir, rustPageDir, serverBinary, target } from "./paths.mjs";
 import { run } from "./run.mjs";
 import { shrink } from "./shrink.mjs";
 import { stampOf, whenStale } from "./stamps.mjs";
@@ -105,18 +105,26 @@ export function buildServer() {
   });
 }
 
-/** The example page written in Rust; only the tests use it. */
-export function buildRustPage() {
-  const page = "examples/rust-page";
-  const inputs = [...RUST, "sdk/Cargo.toml", "sdk/src", "xtask", page];
-  const outputs = [join(rustPageDir, "rust_page_bg.wasm")];
-  return whenStale("rust-page", { inputs, outputs }, async () => {
-    say("compiling the Rust example page …");
-    await cargo("build", "--package", "rust-page", "--profile", "wasm", "--target", WASM);
-    await glue(join(target, WASM, "wasm", "rust_page.wasm"), rustPageDir, "--default-path");
-    for (const name of ["index.html", "start.js"]) cpSync(at(page, name), join(rustPageDir, name));
+/** A page written in Rust: compiled, with its glue in `outDir`. True when that was done anew. */
+function buildRust(name, folder, outDir) {
+  const inputs = [...RUST, "sdk/Cargo.toml", "sdk/src", "xtask", folder];
+  const module = name.replaceAll("-", "_");
+  return whenStale(name, { inputs, outputs: [join(outDir, `${module}_bg.wasm`)] }, async () => {
+    say(`compiling ${folder} …`);
+    await cargo("build", "--package", name, "--profile", "wasm", "--target", WASM);
+    await glue(join(target, WASM, "wasm", `${module}.wasm`), outDir, "--default-path");
   });
 }
+
+/** The example page written in Rust; only the tests use it. */
+export async function buildRustPage() {
+  const page = "examples/rust-page";
+  await buildRust("rust-page", page, rustPageDir);
+  for (const name of ["index.html", "start.js"]) cpSync(at(page, name), join(rustPageDir, name));
+}
+
+/** The page in Rust under measurement. */
+export const buildBenchPage = () => buildRust("bench-page", "tests/bench/rust-page", benchPageDir);
 
 /** Everything `npm start` needs. True when something was built anew. */
 export async function buildAll() {

@@ -1,4 +1,5 @@
 // How much a page has to fetch: the smallest join-and-send page, bundled and minified as an application would be.
+import { dirname } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { at } from "./paths.mjs";
 import { say } from "./steps.mjs";
@@ -6,15 +7,15 @@ import { say } from "./steps.mjs";
 /** The most that page may need, in bytes after brotli: JavaScript and WebAssembly together. */
 export const BUDGET_BYTES = 95_000;
 
-/** Bundles the page; gives one row for each kind of file, and their sum. */
-export async function measure() {
+/** Bundles a page's script; gives one row for each kind of file, and their sum. */
+export async function measure(script = at("scripts", "size", "main.js")) {
   // Imported late: `npm start` reads these modules before the npm packages are there.
   const { build } = await import("vite");
   const { output } = await build({
-    root: at("scripts", "size"),
+    root: dirname(script),
     configFile: false,
     logLevel: "error",
-    build: { write: false, target: "es2022", rollupOptions: { input: at("scripts", "size", "main.js") } },
+    build: { write: false, target: "es2022", rollupOptions: { input: script } },
   });
   const rows = output
     .map((file) => ({ name: file.fileName, bytes: Buffer.from(file.code ?? file.source) }))

@@ -103,6 +103,16 @@ async function packageSuite() {
   return playwright("package", { PEERLOOM_TARBALL: tarball });
 }
 
+/** The benchmark, once and briefly: that every measure still gives a figure. How fast is not for tests. */
+async function bench() {
+  const missing = await findBrowsers("chromium");
+  if (missing.length > 0) return { passed: 0, failed: 0, skipped: missing };
+  const { status } = await attempt(process.execPath, [at("scripts", "bench.mjs"), "--smoke"], {
+    show: "always",
+  });
+  return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: [] };
+}
+
 /** Every suite by name, in the order they run. */
 export const suites = {
   rust: { title: "Rust tests", run: rust },
@@ -111,6 +121,7 @@ export const suites = {
   browser: { title: "whole-system tests in browsers", run: browser },
   net: { title: "scenarios in a small internet", run: net },
   package: { title: "tests of the packed npm package", run: packageSuite },
+  bench: { title: "every measure of the benchmark, briefly", run: bench },
 };
 
 /** What every suite needs before it. */

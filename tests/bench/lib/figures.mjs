@@ -1,18 +1,46 @@
 // Figures as people and programs read them.
 
 const median = (sorted) => {
+  if (sorted.length === 0) return Number.NaN;
   const half = sorted.length / 2;
   return sorted.length % 2 === 1 ? sorted[Math.floor(half)] : (sorted[half - 1] + sorted[half]) / 2;
 };
 
+/** The value below which a share of the sorted values lies. */
+export const quantile = (sorted, share) =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+
 /**
  * One line of the table. `values` are the single trials; `most` or `least` is the figure that the median has to keep, if
- * there is one; `also` gives further columns of text.
+ * there is one; `also` gives further columns of text. A figure of 0 is nonsense unless it `mayBeZero`.
  */
-export function figure({ measure, variant, unit, values, most, least, also = "", digits = 0 }) {
+export function figure({
+  measure,
+  variant,
+  unit,
+  values,
+  most,
+  least,
+  also = "",
+  digits = 0,
+  mayBeZero = most === 0,
+}) {
   const sorted = [...values].sort((a, b) => a - b);
   const [min, max] = [sorted[0], sorted.at(-1)];
-  return { measure, variant, unit, values, median: median(sorted), min, max, most, least, also, digits };
+  return {
+    measure,
+    variant,
+    unit,
+    values,
+    median: median(sorted),
+    min,
+    max,
+    most,
+    least,
+    also,
+    digits,
+    mayBeZero,
+  };
 }
 
 /** Prints all figures as one table. */

@@ -1,126 +1,93 @@
-// From joining to the first message, through the server or directly, on a network where every packet takes 50 ms: server, resident
-// and newcomer are three hosts, so that a round trip between any two takes 100 ms.
-import { fileURLToPath } from "node:url";
-import { serverBinary } from "../../../scripts/lib/paths.mjs";
-import { buildLink, createNetwork, lackOfNetwork } from "../../internet/lib/network.mjs";
-import { within } from "../../internet/lib/wait.mjs";
+// From joining to the first message, through the server or directly, on a network where every packet takes 50 ms: server,
+// resident and newcomer are three hosts, so that a round trip between any two takes 100 ms.
+import { buildLink, lackOfNetwork } from "../../internet/lib/network.mjs";
+import { lackOfBrowser } from "../lib/browser.mjs";
+import { PEERLOOM, prepareContenders, RAW, RIVAL_LIBRARIES } from "../lib/contenders.mjs";
+import { Distance } from "../lib/distance.mjs";
 import { figure } from "../lib/figures.mjs";
-import { createSite } from "../lib/site.mjs";
+import { rounds, valuesOf } from "../lib/rounds.mjs";
 
 export const title = "join to first message";
 export const defaultRuns = 15;
 
 const DELAY_MS = 50;
 const ROUND_TRIP_MS = 2 * DELAY_MS;
-/** The most round trips for Peerloom with everything loaded: through the server, and directly. */
-const ROUND_TRIPS = { first: 3.2, never: 6.5 };
 /** Long enough for a resident to have made its connections ready and to have deposited their cards. */
 const SETTLE_MS = 1_500;
 const TRIAL_MS = 30_000;
 
-const relayProgram = fileURLToPath(new URL("../lib/relay.mjs", import.meta.url));
-
+/** With the most round trips until the newcomer knows who is here, and until the first message. */
 const VARIANTS = [
-  { name: "Peerloom, through the server at first", relay: "first", page: "peerloom", loaded: true },
-  { name: "Peerloom, directly", relay: "never", page: "peerloom", loaded: true },
-  { name: "Peerloom, directly, WebAssembly not loaded yet", relay: "never", page: "peerloom", loaded: false },
-  { name: "RTCPeerConnection by hand", relay: "never", page: "raw", loaded: true },
+  {
+    ...PEERLOOM,
+    name: "Peerloom, through the server at first",
+    relay: "first",
+    joinedTrips: 2.2,
+    trips: 3.2,
+  },
+  { ...PEERLOOM, name: "Peerloom, directly", trips: 6.3 },
+  { ...PEERLOOM, name: "Peerloom, directly, WebAssembly not loaded yet", unloaded: true },
+  RAW,
 ];
 
-export const prepare = buildLink;
-
-export async function lacks() {
-  const lack = await lackOfNetwork();
-  if (lack) return lack;
-  return process.env.CHROMIUM_PATH ? undefined : "there is no Chromium";
+export async function prepare() {
+  await prepareContenders();
+  await buildLink();
 }
+
+export const lacks = async () => (await lackOfNetwork()) ?? lackOfBrowser("chromium");
 
 /** One newcomer, with fresh pages at both hosts. */
-async function trial({ resident, newcomer, browsers, variant, origin, relayPort, room, quiet }) {
-  const url = `${origin}/bench/${variant.page}.html#${relayPort}`;
-  const [there, here] = await Promise.all([
-    resident.do("open", { browser: browsers[0], url }),
-    newcomer.do("open", { browser: browsers[1], url }),
-  ]);
-  const how = `${JSON.stringify(room)}, ${JSON.stringify(variant.relay)}`;
-  const at = (host, page, expression) => host.do("evaluate", { page, expression });
-  try {
-    await at(resident, there, `contender.prepare().then(() => contender.stay(${how}))`);
-    if (variant.loaded) await at(newcomer, here, "contender.prepare()");
-    await quiet.wait(SETTLE_MS);
-    const arrival = at(newcomer, here, `contender.arrive(${how})`);
-    return await within(TRIAL_MS, arrival, "the first message");
-  } finally {
-    await Promise.all([resident.do("close", { page: there }), newcomer.do("close", { page: here })]);
-  }
-}
-
-function tellUncaught(host, { type, message, line }) {
-  if (type === "uncaught" || type === "log") console.error(`${host}: ${message ?? line}`);
-}
-
-export async function run({ runs, say, quiet, log, urgent }) {
-  const site = await createSite([...new Set(VARIANTS.map(({ page }) => page))]);
-  const options = { delayMs: DELAY_MS, log, urgent, onEvent: tellUncaught };
-  const network = await createNetwork(["server", "resident", "newcomer"], options).catch((error) => {
-    site.remove();
-    throw error;
+const trial = ({ far, launched, contender, quiet, settleMs }) =>
+  far.withPages(launched, contender, "objects", TRIAL_MS, async ([resident, newcomer], entry) => {
+    await resident.run((entry) => bench.prepare().then(() => bench.enter(entry, { greet: true })), entry(0));
+    if (!contender.unloaded) await newcomer.run(() => bench.prepare());
+    await quiet.wait(settleMs);
+    return newcomer.run((entry) => bench.arrive(entry), entry(1));
   });
-  const { server, resident, newcomer } = network.hosts;
+
+export async function run({ runs, say, quiet, log, urgent, smoke }) {
+  const far = await Distance.open([...VARIANTS, ...RIVAL_LIBRARIES], { delayMs: DELAY_MS, log, urgent });
   try {
-    const args = ["--host", server.address, "--port", "0", "--log-level", "warn", "--www", site.folder];
-    const { port } = await server.do("serve", { program: serverBinary, args });
-    const relaying = { program: process.execPath, args: [relayProgram, server.address] };
-    const { port: relayPort } = await server.do("serve", relaying);
-    const origin = `http://${server.address}:${port}`;
-    const paths = { chromium: process.env.CHROMIUM_PATH, firefox: process.env.FIREFOX_PATH };
+    const paths = { chromium: process.env.CHROMIUM_PATH, firefox: smoke ? "" : process.env.FIREFOX_PATH };
     const figures = [];
     // One kind of browser after the other: an idle browser beside would take its share of a small machine.
-    for (const [browser, executablePath] of Object.entries(paths)) {
-      if (!executablePath) continue;
-      const launch = (host) => host.do("launch", { browser, executablePath });
-      const browsers = await Promise.all([launch(resident), launch(newcomer)]);
-      const cells = VARIANTS.map((variant) => ({ variant, arrivals: [], failures: 0 }));
-      for (let round = 0; round <= runs; round++) {
-        for (const cell of cells) {
-          const { variant } = cell;
-          const room = `bench ${browser} ${variant.name} ${round}`;
-          const setting = { resident, newcomer, browsers, variant, origin, relayPort, room, quiet };
-          const arrival = await trial(setting).catch((error) => {
-            say(`${browser}, ${variant.name}: ${error.message}`);
-            return undefined;
-          });
-          // The first round warms up what a browser makes once.
-          if (round === 0) continue;
-          const expected = variant.relay === "first" ? ["relay", "direct"] : ["direct"];
-          if (expected.includes(arrival?.path)) cell.arrivals.push(arrival);
-          else cell.failures += 1;
-        }
-        if (round > 0) say(`${browser}: round ${round} of ${runs}`);
-      }
-      figures.push(...cells.flatMap((cell) => figuresOf(browser, cell)));
+    for (const [kind, path] of Object.entries(paths)) {
+      if (!path) continue;
+      const launched = await far.launch(kind, path);
+      const cells = await rounds(
+        { runs, say, warmUp: !smoke },
+        far.contenders.filter(({ rival }) => kind === "chromium" || !rival),
+        (contender) => trial({ far, launched, contender, quiet, settleMs: SETTLE_MS }),
+        ({ messageMs }) => `${messageMs.toFixed(0)} ms`,
+      );
+      figures.push(...cells.flatMap((cell) => figuresOf(kind, cell)));
     }
     return figures;
   } finally {
-    await network.close();
-    site.remove();
+    await far.close();
   }
 }
 
-function figuresOf(browser, { variant, arrivals, failures }) {
-  const measure = `join to first message, ${browser}`;
-  if (arrivals.length === 0) return [];
-  const message = arrivals.map(({ messageMs }) => messageMs);
-  const joined = figure({ values: arrivals.map(({ joinedMs }) => joinedMs) });
-  const trips = figure({
-    measure,
-    variant: variant.name,
-    unit: "RTT",
-    values: message.map((ms) => ms / ROUND_TRIP_MS),
-    digits: 2,
-    most: variant.page === "peerloom" && variant.loaded ? ROUND_TRIPS[variant.relay] : undefined,
-  });
-  trips.also = `${figure({ values: message }).median.toFixed(0)} ms, let in after ${joined.median.toFixed(0)} ms`;
-  if (failures > 0) trips.also += `, ${failures} FAILED`;
-  return [trips];
+function figuresOf(browser, cell) {
+  const { name, trips, joinedTrips, failures } = cell;
+  const message = valuesOf(cell, ({ messageMs }) => messageMs);
+  const joined = valuesOf(cell, ({ joinedMs }) => joinedMs);
+  const inTrips = (what, values, most) => {
+    const trips = values.map((ms) => ms / ROUND_TRIP_MS);
+    const also = `${figure({ values }).median.toFixed(0)} ms`;
+    return figure({
+      measure: `join to ${what}, ${browser}`,
+      variant: name,
+      unit: "RTT",
+      values: trips,
+      digits: 2,
+      most,
+      also,
+    });
+  };
+  const first = inTrips("first message", message, trips);
+  if (failures > 0) first.also += `, ${failures} FAILED`;
+  // Who is here comes with what they say of themselves (their metadata).
+  return joinedTrips ? [inTrips("knowing who is here", joined, joinedTrips), first] : [first];
 }

@@ -1,8 +1,7 @@
 // Coming and going a thousand times: nothing is left behind in the page that does, nor in the one that stays.
-import { Chromium, lackOfChromium } from "../lib/chromium.mjs";
+import { Arena } from "../lib/arena.mjs";
+import { lackOfBrowser } from "../lib/browser.mjs";
 import { figure } from "../lib/figures.mjs";
-import { startServer } from "../lib/server.mjs";
-import { createSite } from "../lib/site.mjs";
 
 export const title = "joins and leaves";
 export const defaultRuns = 1;
@@ -15,10 +14,12 @@ const STEP = 50;
 const GROWTH_KIBIBYTES = 512;
 const KIBIBYTE = 1024;
 
-export const lacks = lackOfChromium;
+export const lacks = () => lackOfBrowser("chromium");
 
-async function trial({ chromium, origin, room, say }) {
-  const url = `${origin}/bench/bulk.html`;
+const PAGES = { script: "pages/bulk.ts", page: "bulk", services: [] };
+
+async function trial({ arena, room, say, joins }) {
+  const [chromium, url] = [arena.browser(), arena.url(PAGES)];
   const [resident, guest] = [await chromium.open(url), await chromium.open(url)];
   try {
     for (const page of [resident, guest]) await page.run(() => bulk.prepare({ connections: true }));
@@ -28,8 +29,8 @@ async function trial({ chromium, origin, room, say }) {
       { name: "resident", page: resident, heap: 0, wasm: 0 },
     ];
     let tookMs = 0;
-    for (let done = 0; done < JOINS; ) {
-      const times = Math.min(done < WARM_UP ? WARM_UP : STEP, JOINS - done);
+    for (let done = 0; done < joins; ) {
+      const times = Math.min(done < WARM_UP ? WARM_UP : STEP, joins - done);
       const began = Date.now();
       await guest.run((how) => bulk.comeAndGo(how), { name: room, times });
       tookMs += Date.now() - began;
@@ -54,7 +55,7 @@ async function trial({ chromium, origin, room, say }) {
     const { connections: afterAll } = await resident.run(() => bulk.held());
     return {
       ends,
-      joinMs: tookMs / JOINS,
+      joinMs: tookMs / joins,
       open: atGuest.connections + afterAll,
       waiting: atResident.connections,
     };
@@ -63,16 +64,15 @@ async function trial({ chromium, origin, room, say }) {
   }
 }
 
-export async function run({ runs, say }) {
-  const site = await createSite(["bulk"]);
-  const server = await startServer(site.folder);
-  const chromium = await Chromium.launch();
+export async function run({ runs, say, smoke }) {
+  const joins = smoke ? 10 : JOINS;
+  const arena = await Arena.open([PAGES]);
   try {
     const trials = [];
     for (let round = 1; round <= runs; round++) {
-      trials.push(await trial({ chromium, origin: server.origin, room: `bench ${round}`, say }));
+      trials.push(await trial({ arena, room: `bench ${round}`, say, joins }));
     }
-    const measure = `${JOINS.toLocaleString("en-US")} joins and leaves`;
+    const measure = `${joins.toLocaleString("en-US")} joins and leaves`;
     const each = figure({ values: trials.map(({ joinMs }) => joinMs) });
     return [
       figure({
@@ -94,13 +94,12 @@ export async function run({ runs, say }) {
             unit: "KiB",
             values: trials.map(({ ends }) => ends[at][key] / KIBIBYTE),
             most,
+            mayBeZero: true,
           }),
         ),
       ),
     ];
   } finally {
-    await chromium.close();
-    server.stop();
-    site.remove();
+    await arena.close();
   }
 }

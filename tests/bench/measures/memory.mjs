@@ -1,9 +1,8 @@
 // What a page holds while it sends more than the other reads, and while it reads less than is sent: never more than the
 // window and a little.
-import { Chromium, lackOfChromium } from "../lib/chromium.mjs";
+import { Arena } from "../lib/arena.mjs";
+import { lackOfBrowser } from "../lib/browser.mjs";
 import { figure } from "../lib/figures.mjs";
-import { startServer } from "../lib/server.mjs";
-import { createSite } from "../lib/site.mjs";
 
 export const title = "memory with a slow reader";
 export const defaultRuns = 1;
@@ -15,7 +14,9 @@ const MESSAGE_BYTES = 64 * 1024;
 const GROWTH_MEBIBYTES = 1 + 16;
 const SAMPLE_MS = 1_000;
 
-export const lacks = lackOfChromium;
+export const lacks = () => lackOfBrowser("chromium");
+
+const PAGES = { script: "pages/bulk.ts", page: "bulk", services: [] };
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -26,8 +27,8 @@ async function heldBytes(page) {
   return heap + wasmBytes + bufferedBytes;
 }
 
-async function trial({ chromium, origin, bytes, room, quiet, say }) {
-  const url = `${origin}/bench/bulk.html`;
+async function trial({ arena, bytes, room, quiet, say }) {
+  const [chromium, url] = [arena.browser(), arena.url(PAGES)];
   const pages = { sender: await chromium.open(url), reader: await chromium.open(url) };
   const { sender, reader } = pages;
   try {
@@ -68,17 +69,13 @@ async function trial({ chromium, origin, bytes, room, quiet, say }) {
   }
 }
 
-export async function run({ runs, say, quiet, mebibytes = MEBIBYTES }) {
-  const site = await createSite(["bulk"]);
-  const server = await startServer(site.folder);
-  const chromium = await Chromium.launch();
+export async function run({ runs, say, quiet, smoke, mebibytes = smoke ? 32 : MEBIBYTES }) {
+  const arena = await Arena.open([PAGES]);
   try {
     const trials = [];
     for (let round = 1; round <= runs; round++) {
       const bytes = mebibytes * MEBIBYTE;
-      trials.push(
-        await trial({ chromium, origin: server.origin, bytes, room: `bench ${round}`, quiet, say }),
-      );
+      trials.push(await trial({ arena, bytes, room: `bench ${round}`, quiet, say }));
     }
     const inMebibytes = (key) => trials.map((one) => one[key] / MEBIBYTE);
     const rate = (key) => `${figure({ values: inMebibytes(key) }).median.toFixed(1)} MiB/s`;
@@ -96,8 +93,6 @@ export async function run({ runs, say, quiet, mebibytes = MEBIBYTES }) {
       }),
     );
   } finally {
-    await chromium.close();
-    server.stop();
-    site.remove();
+    await arena.close();
   }
 }

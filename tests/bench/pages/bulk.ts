@@ -1,6 +1,6 @@
 // Peerloom as an application uses it for many bytes, or for coming and going.
 import { channel, join, load, type Room } from "peerloom";
-import { read, write } from "./content.ts";
+import { write } from "./content.ts";
 
 const protocol = { bulk: channel.bytes() };
 
@@ -68,19 +68,6 @@ const bulk = {
   /** Waits for a direct path to somebody. */
   async connected(): Promise<void> {
     while (![...(room?.peers.values() ?? [])].some(({ path }) => path === "direct")) await sleep(10);
-  },
-
-  /** Reads what comes, as fast as it comes; gives the time when all of it was there, in milliseconds of the epoch. */
-  receive(bytes: number): Promise<number> {
-    received = 0;
-    let messages = 0;
-    return new Promise((complete) => {
-      room?.bulk.on(({ data }) => {
-        read(data, messages++);
-        received += data.length;
-        if (received >= bytes) complete(performance.timeOrigin + performance.now());
-      });
-    });
   },
 
   /**

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 
 /** The process and its descendants, parents first. */
-function tree(pid) {
+export function processTree(pid) {
   const children = new Map();
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
@@ -24,7 +24,7 @@ function tree(pid) {
 
 /** Sends a signal to the process and its descendants. */
 export function signalTree(pid, signal) {
-  for (const one of tree(pid)) {
+  for (const one of processTree(pid)) {
     try {
       process.kill(one, signal);
     } catch {

@@ -1,0 +1,56 @@
+// Peerloom as an application uses it.
+import { channel, join, load, type Peer, type Room } from "peerloom";
+import { offer } from "../pages/bench.ts";
+import type { Contender, Entry, Events, Other } from "./contender.ts";
+
+const protocol = { bytes: channel.bytes(), objects: channel<unknown>() };
+
+class Peerloom implements Contender {
+  readonly messageBytes = 16 * 1024;
+  readonly floods = true;
+  #room: Room<typeof protocol> | undefined;
+  #kind: Entry["kind"] = "bytes";
+
+  prepare(): Promise<unknown> {
+    return load();
+  }
+
+  async enter({ room: name, kind, relay }: Entry, { came, connected, message }: Events): Promise<void> {
+    const room = await join(location.origin, { room: name, protocol, relay });
+    this.#room = room;
+    this.#kind = kind;
+    const others = new Map<Peer, Other>();
+    const other = (peer: Peer): Other => {
+      const known = others.get(peer);
+      if (known !== undefined) return known;
+      const made: Other = {
+        send: (data) =>
+          kind === "bytes"
+            ? room.bytes.send(data as Uint8Array, { to: peer })
+            : room.objects.send(data, { to: peer }),
+      };
+      others.set(peer, made);
+      return made;
+    };
+    if (kind === "bytes") room.bytes.on(({ data, from }) => message(data, other(from)));
+    else room.objects.on(({ data, from }) => message(data, other(from)));
+    room.on("path", ({ path }) => {
+      if (path === "direct") connected();
+    });
+    for (const { path } of room.peers.values()) if (path === "direct") connected();
+    room.on("peer", ({ peer, state }) => {
+      if (state === "joined") came(other(peer));
+    });
+  }
+
+  sendAll(data: unknown): void {
+    if (this.#kind === "bytes") void this.#room?.bytes.send(data as Uint8Array);
+    else void this.#room?.objects.send(data);
+  }
+
+  leave(): void {
+    void this.#room?.leave();
+  }
+}
+
+offer(new Peerloom());

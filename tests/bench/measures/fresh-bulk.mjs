@@ -1,0 +1,80 @@
+// The first megabytes on a connection that has just opened. A new SCTP association that is given too much at once stalls
+// for seconds.
+import { Arena } from "../lib/arena.mjs";
+import { lackOfBrowser } from "../lib/browser.mjs";
+import {
+  PEERLOOM,
+  PEERLOOM_RUST,
+  prepareContenders,
+  RAW,
+  RIVAL_LIBRARIES,
+  tuned,
+} from "../lib/contenders.mjs";
+import { figure } from "../lib/figures.mjs";
+import { ratios, rounds, valuesOf } from "../lib/rounds.mjs";
+
+export const title = "bulk on a fresh connection";
+export const defaultRuns = 9;
+export const prepare = prepareContenders;
+export const lacks = () => lackOfBrowser("chromium");
+
+const MEBIBYTE = 1024 * 1024;
+const MEBIBYTES = 32;
+/** How many times faster than each other one, at least. */
+const FACTOR = 2.5;
+
+const USUAL = tuned(RAW, "by hand as usually written, 1 MiB outstanding", {
+  outstanding: MEBIBYTE,
+  message: 64 * 1024,
+});
+const CONTENDERS = [PEERLOOM, PEERLOOM_RUST, RAW, USUAL, ...RIVAL_LIBRARIES];
+
+function trial(arena, contender, bytes) {
+  return arena.withConnected(contender, "bytes", ["chromium", "chromium"], async ([sender, receiver]) => {
+    const receiving = receiver.run((bytes) => bench.receiveBytes(bytes), bytes);
+    const sending = sender.run((bytes) => bench.sendBytes(bytes), bytes);
+    const [ended, began] = await Promise.all([receiving, sending]);
+    return bytes / MEBIBYTE / ((ended - began) / 1_000);
+  });
+}
+
+export async function run({ runs, say, quiet, mebibytes, smoke }) {
+  const arena = await Arena.open(CONTENDERS);
+  const amount = mebibytes ?? (smoke ? 2 : MEBIBYTES);
+  try {
+    await quiet.wait(1_000);
+    const cells = await rounds(
+      { runs, say, warmUp: !smoke },
+      arena.contenders,
+      (contender) => trial(arena, contender, amount * MEBIBYTE),
+      (rate) => `${rate.toFixed(1)} MiB/s`,
+    );
+    const [ours] = cells;
+    const measure = `bulk, first ${amount} MiB`;
+    return cells.flatMap((cell) => {
+      const rate = figure({
+        measure,
+        variant: cell.name,
+        unit: "MiB/s",
+        values: valuesOf(cell, (rate) => rate),
+        digits: 1,
+      });
+      if (cell.failures > 0) rate.also = `${cell.failures} FAILED`;
+      if (cell !== USUAL && !cell.rival && cell.name !== USUAL.name) return [rate];
+      const factor = ratios(ours, cell, (rate) => rate);
+      return [
+        rate,
+        figure({
+          measure,
+          variant: `Peerloom beside ${cell.name}`,
+          unit: "×",
+          values: factor,
+          digits: 2,
+          least: FACTOR,
+        }),
+      ];
+    });
+  } finally {
+    await arena.close();
+  }
+}
