@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { printTable } from "../tests/bench/lib/figures.mjs";
 import { describeMachine, Quiet } from "../tests/bench/lib/machine.mjs";
 import * as bulk from "../tests/bench/measures/bulk.mjs";
+import * as core from "../tests/bench/measures/core.mjs";
 import * as firstMessage from "../tests/bench/measures/first-message.mjs";
 import * as freshBulk from "../tests/bench/measures/fresh-bulk.mjs";
 import * as join from "../tests/bench/measures/join.mjs";
@@ -42,6 +43,7 @@ const measures = {
   joins,
   "server-memory": serverMemory,
   "page-bytes": pageBytes,
+  core,
 };
 
 function count(values, name) {
