@@ -126,7 +126,11 @@ impl<P: Payload, B: Buffer> Node<P, B> {
             let is_meant = !peer.unreachable && to.is_none_or(|to| to == id);
             if let Some(session) = peer.session.as_mut().filter(|_| is_meant) {
                 let pushed = session.push(since, channel, Parcel::App(payload.clone()), confirm_by.is_some());
-                pending.push((id, pushed.map_err(|_| SendFailure::TooLarge)?));
+                let seq = pushed.map_err(|_| SendFailure::TooLarge)?;
+                // Nothing is allocated for the many messages of which nobody wants to know.
+                if confirm_by.is_some() {
+                    pending.push((id, seq));
+                }
             }
         }
         if let Some(until) = confirm_by {
