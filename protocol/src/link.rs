@@ -163,7 +163,7 @@ impl Link {
 
     pub(crate) fn deadline(&self) -> Option<u64> {
         let resend = self.resend_at.filter(|_| self.resends < timing::RESENDS);
-        [self.deadline, resend].into_iter().flatten().min()
+        timing::earliest(&[self.deadline, resend])
     }
 
     /// The local description of our connection is set.

@@ -245,10 +245,13 @@ impl Room {
             return self.leaving_until.filter(|_| !self.closed);
         }
         let members = self.members.values().filter_map(Member::deadline).min();
-        [self.server.deadline(), self.warm_until, self.fill_at, self.renew_cards_at, members]
-            .into_iter()
-            .flatten()
-            .min()
+        timing::earliest(&[
+            self.server.deadline(),
+            self.warm_until,
+            self.fill_at,
+            self.renew_cards_at,
+            members,
+        ])
     }
 
     /// Feeds one input. `now` is in milliseconds on any clock that never goes back.

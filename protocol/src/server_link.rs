@@ -121,7 +121,7 @@ impl ServerLink {
             Asking::No => None,
             Asking::Next(at) | Asking::Asked(at) => Some(at),
         };
-        [state, ask, self.join_by].into_iter().flatten().min()
+        timing::earliest(&[state, ask, self.join_by])
     }
 
     /// Cards are being made; a join follows.

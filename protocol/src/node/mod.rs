@@ -137,10 +137,14 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         let sessions = self.peers.values().filter_map(|peer| peer.session.as_ref()?.deadline(now)).min();
         let calls = self.peers.values().filter_map(|peer| peer.exchange.deadline()).min();
         let linger = if let Ending::Lingering(until) = self.ending { Some(until) } else { None };
-        [self.room.deadline(), sessions, calls, self.sends.deadline(), self.relay_ready_at, linger]
-            .into_iter()
-            .flatten()
-            .min()
+        timing::earliest(&[
+            self.room.deadline(),
+            sessions,
+            calls,
+            self.sends.deadline(),
+            self.relay_ready_at,
+            linger,
+        ])
     }
 
     /// Feeds one input. `now` is in milliseconds on any clock that never goes back.

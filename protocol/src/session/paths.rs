@@ -301,7 +301,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         let relay_ping = relay.map(|relay| relay.path.life.ping_at(in_flight).max(relay.hold_until));
         let suspend = (self.connected && !self.suspended).then_some(self.heard_at + timing::SUSPEND_MS);
         let gone = Some(self.gone_at()).filter(|at| *at > now);
-        [
+        timing::earliest(&[
             direct.map(|life| life.ping_at(in_flight)),
             direct.and_then(|life| life.quiet_at()).filter(|at| *at > now),
             relay_ping,
@@ -310,10 +310,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             self.ask_later,
             self.stalled_at(),
             self.latest_retry.map(|(at, _)| at),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        ])
     }
 
     /// The page was frozen: nothing could be heard, so nothing is concluded from that.
