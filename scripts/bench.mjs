@@ -22,7 +22,10 @@ import * as memory from "../tests/bench/measures/memory.mjs";
 import * as mesh from "../tests/bench/measures/mesh.mjs";
 import * as pageBytes from "../tests/bench/measures/page-bytes.mjs";
 import * as roundTrip from "../tests/bench/measures/round-trip.mjs";
+import * as serverForwarding from "../tests/bench/measures/server-forwarding.mjs";
+import * as serverJoins from "../tests/bench/measures/server-joins.mjs";
 import * as serverMemory from "../tests/bench/measures/server-memory.mjs";
+import * as serverNewcomer from "../tests/bench/measures/server-newcomer.mjs";
 import * as smallMessages from "../tests/bench/measures/small-messages.mjs";
 import { findBrowsers } from "./lib/browsers.mjs";
 import { ci } from "./lib/paths.mjs";
@@ -42,6 +45,9 @@ const measures = {
   memory,
   joins,
   "server-memory": serverMemory,
+  "server-joins": serverJoins,
+  "server-forwarding": serverForwarding,
+  "server-newcomer": serverNewcomer,
   "page-bytes": pageBytes,
   core,
 };
@@ -91,6 +97,8 @@ await main(async () => {
   const quiet = new Quiet();
   const figures = [];
   const skipped = [];
+  /** Servers of others that are not installed: nothing that must be there. */
+  const absent = new Set();
   for (const name of only) {
     const measure = measures[name];
     if (!noBuild) await measure.prepare?.();
@@ -102,14 +110,15 @@ await main(async () => {
     say(`${measure.title} …`);
     await quiet.wait(1_000);
     const usual = smoke ? 1 : measure.defaultRuns;
-    const setting = { runs: runs ?? usual, mebibytes, say, quiet, log, urgent, smoke };
+    const skip = (line) => absent.add(line);
+    const setting = { runs: runs ?? usual, mebibytes, say, quiet, log, urgent, smoke, skip };
     figures.push(...(await measure.run(setting)));
   }
   if (figures.length > 0) printTable(figures);
   const { processor, cores, memoryGiB, system, ...rest } = machine;
   console.log(`${processor}, ${cores} cores, ${memoryGiB} GiB, ${system}`);
   console.log([rest.chromium, rest.firefox, `Node ${rest.node}`].filter(Boolean).join(", "));
-  for (const line of skipped) console.log(line);
+  for (const line of [...skipped, ...absent]) console.log(line);
   const others = quiet.report();
   if (others !== undefined) {
     const use = `others used ${others.busyCores} cores, the hypervisor took ${(others.stolenShare * 100).toFixed(1)} %`;

@@ -1,46 +1,48 @@
-// How much the signaling server's memory grows for each connection that does nothing.
-import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { serverBinary } from "../../../scripts/lib/paths.mjs";
-import { cargo } from "../../../scripts/lib/products.mjs";
-import { run as runProgram } from "../../../scripts/lib/run.mjs";
+// How much a server's memory grows for each connection that does nothing.
+
 import { figure } from "../lib/figures.mjs";
+import { buildLoad, lackOfLoad, measureAll, settling } from "../lib/load.mjs";
+import { installed } from "../lib/servers.mjs";
 
 export const title = "server memory per idle connection";
 export const defaultRuns = 3;
+export const prepare = buildLoad;
+export const lacks = lackOfLoad;
 
-const CONNECTIONS = 10_000;
-const KIBIBYTES_PER_CONNECTION = 8;
+const CONNECTIONS = [2_000, 10_000];
+const SMOKE_CONNECTIONS = [100, 200];
+const KIBIBYTES_PER_CONNECTION = 5;
+/** The two of 300 bytes that a resident deposits. */
+const CARDS = 2;
+const KIBIBYTES_WITH_CARDS = 6;
 
-const program = join(dirname(serverBinary), "examples", "idle_memory");
-
-export async function prepare() {
-  await cargo("build", "--release", "--package", "peerloom-signaling", "--example", "idle_memory");
-}
-
-export function lacks() {
-  if (process.platform !== "linux") return "it reads Linux's /proc";
-  return existsSync(program) ? undefined : `${program} is not built`;
-}
-
-export async function run({ runs, say }) {
-  // Without cards, and with the two of 300 bytes that a resident deposits.
-  const variants = [0, 2].map((cards) => ({ cards, values: [] }));
-  for (let round = 1; round <= runs; round++) {
-    for (const { cards, values } of variants) {
-      const output = await runProgram(program, [String(CONNECTIONS), String(cards)], { timeoutMs: 300_000 });
-      values.push(Number(/([\d.]+) KiB per connection/.exec(output)[1]));
-    }
-    say(`round ${round} of ${runs}`);
-  }
-  return variants.map(({ cards, values }) =>
-    figure({
-      measure: "server memory per idle connection",
-      variant: `${CONNECTIONS.toLocaleString("en-US")} connections, ${cards} cards each`,
-      unit: "KiB",
-      values,
-      digits: 2,
-      most: KIBIBYTES_PER_CONNECTION,
-    }),
+export async function run(setting) {
+  const steps = setting.smoke ? SMOKE_CONNECTIONS : CONNECTIONS;
+  const open = ["open", ...steps.flatMap((at) => ["--at", at]), ...settling(setting)];
+  const trials = installed(setting.skip).flatMap((contender) => {
+    const { name, dialect } = contender;
+    if (dialect !== "peerloom") return [{ contender, name, load: open }];
+    return [
+      { contender, name, load: open, most: KIBIBYTES_PER_CONNECTION },
+      {
+        contender,
+        name: `${name}, ${CARDS} cards each`,
+        load: [...open, "--cards", CARDS],
+        most: KIBIBYTES_WITH_CARDS,
+      },
+    ];
+  });
+  const measured = await measureAll(trials, setting);
+  return steps.flatMap((connections, step) =>
+    measured.map(({ name, results, most }) =>
+      figure({
+        measure: `memory per idle connection, ${connections.toLocaleString("en-US")} of them`,
+        variant: name,
+        unit: "KiB",
+        values: results.map(({ steps }) => steps[step].kibEach),
+        digits: 2,
+        most,
+      }),
+    ),
   );
 }
