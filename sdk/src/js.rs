@@ -253,10 +253,10 @@ impl NativeRoom {
         )?))
     }
 
-    /// Sends text or bytes to all, or to one peer. Undefined when queued at once and nothing more is to be told, otherwise
-    /// `[ticket, queued, confirmed]`: `queued` is a promise that settles when there was room (or undefined), the ticket
-    /// takes the message back until then, and `confirmed` one for `[peer id, outcome, …]` (or undefined), which is asked
-    /// for by `confirm_ms`.
+    /// Sends bytes, or texts that are each ended by a line feed (JSON has none), to all, or to one peer. Undefined when
+    /// queued at once and nothing more is to be told, otherwise `[ticket, queued, confirmed]`: `queued` is a promise that
+    /// settles when there was room (or undefined), the ticket takes the messages back until then, and `confirmed` one for
+    /// `[peer id, outcome, …]` (or undefined), which is asked for by `confirm_ms`.
     ///
     /// # Errors
     /// `{ code, message }`; nothing was sent then.
@@ -267,11 +267,14 @@ impl NativeRoom {
         to: Option<String>,
         confirm_ms: Option<f64>,
     ) -> Result<JsValue, JsValue> {
-        let payload = read_payload(data);
+        let payloads = match data.dyn_ref::<JsString>() {
+            Some(texts) => Payload::lines(String::from(texts)),
+            None => vec![read_payload(data)],
+        };
         let to = to.map(|id| parse_id(&id)).transpose()?;
         let confirm_ms = confirm_ms.map(|ms| ms.clamp(0.0, 86_400_000.0) as u64);
         let Sending { ticket, queued, confirmed } =
-            self.0.send(channel as ChannelIndex, payload, to, confirm_ms)?;
+            self.0.send(channel as ChannelIndex, payloads, to, confirm_ms)?;
         if queued.is_none() && confirmed.is_none() {
             return Ok(JsValue::UNDEFINED);
         }

@@ -1,6 +1,6 @@
 import { PeerloomError } from "./errors.js";
 import { callSafely, Listeners, type Unsubscribe } from "./events.js";
-import { encodeJson, passed, readJson } from "./json.js";
+import { encodeJson, passed, readJson, readJsonBatch } from "./json.js";
 import type { Peer } from "./peer.js";
 import type { ChannelDefinition } from "./protocol.js";
 import type { StandardResult } from "./schema.js";
@@ -33,6 +33,19 @@ export type Outcome = "delivered" | "gone" | "timeout";
  */
 const MAX_KEPT = 10_000;
 const CONFIRM_MS = 30_000;
+const DONE = Promise.resolve();
+
+/** Texts of one task go to the core together, in batches of about this length: to cross into it is dear. */
+const BATCH_LENGTH = 16 * 1024;
+
+/** Texts that go to the core together, before this task ends. */
+interface Batch {
+  readonly to: string | undefined;
+  /** Each ended by a line feed. */
+  texts: string;
+  readonly sent: Promise<void>;
+  readonly settle: (outcome: Promise<void> | undefined) => void;
+}
 
 /** A message that waits for its readers. The peer may send more once the last of them has taken it. */
 interface Kept<T> {
@@ -59,6 +72,8 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
   readonly #lossy: boolean;
   /** What was taken of the frame being read, told in one go. */
   #taken: { messages: number; bytes: number } | undefined;
+  /** What was sent in this task and has not gone to the core yet. */
+  #batch: Batch | undefined;
   /** Set while an asynchronous validator works: later messages queue behind it. */
   #validating: Promise<void> | undefined;
 
@@ -91,21 +106,69 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
    */
   send(data: T, options: SendOptions & { readonly confirm: true }): Promise<ReadonlyMap<string, Outcome>>;
   send(data: T, options?: SendOptions): Promise<void>;
-  async send(data: T, options: SendOptions = {}): Promise<unknown> {
-    const { to, signal, confirm = false, timeoutMs = CONFIRM_MS } = options;
-    signal?.throwIfAborted();
-    const native = this.#native();
-    if (native === undefined) throw new PeerloomError("closed", "the room is closed");
-    const encoded = this.#encode(data);
+  send(data: T, options: SendOptions = {}): Promise<unknown> {
+    const { to, signal, confirm } = options;
+    try {
+      signal?.throwIfAborted();
+      if (this.#native() === undefined) throw new PeerloomError("closed", "the room is closed");
+      const encoded = this.#encode(data);
+      const receiver = typeof to === "object" ? to.id : to;
+      if (typeof encoded === "string" && !confirm && signal === undefined)
+        return this.#gather(encoded, receiver);
+      // What was sent before comes before.
+      this.flush();
+      return this.#send(typeof encoded === "string" ? `${encoded}\n` : encoded, receiver, options) ?? DONE;
+    } catch (thrown) {
+      return Promise.reject(thrown);
+    }
+  }
+
+  /** Puts a text into this task's batch. All texts of a batch share one fate, and so one promise. */
+  #gather(text: string, to: string | undefined): Promise<void> {
+    if (this.#batch !== undefined && (this.#batch.to !== to || this.#batch.texts.length > BATCH_LENGTH))
+      this.flush();
+    this.#batch ??= this.#newBatch(to);
+    this.#batch.texts += `${text}\n`;
+    return this.#batch.sent;
+  }
+
+  #newBatch(to: string | undefined): Batch {
+    let settle: Batch["settle"] = () => {};
+    const sent = new Promise<void>((resolve) => {
+      settle = resolve;
+    });
+    const batch = { to, texts: "", sent, settle };
+    queueMicrotask(() => this.#batch === batch && this.flush());
+    return batch;
+  }
+
+  /** @internal Hands what was gathered to the core. */
+  flush(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    this.#batch = undefined;
+    batch.settle(this.#send(batch.texts, batch.to, {}) as Promise<void> | undefined);
+  }
+
+  #send(
+    encoded: string | Uint8Array,
+    to: string | undefined,
+    options: SendOptions,
+  ): Promise<unknown> | undefined {
+    const { signal, confirm = false, timeoutMs = CONFIRM_MS } = options;
     let sending: [ticket: number, queued?: Promise<void>, confirmed?: Promise<string[]>] | undefined;
     try {
-      const receiver = typeof to === "object" ? to.id : to;
-      sending = native.send(this.#index, encoded, receiver, confirm ? timeoutMs : undefined);
+      sending = this.#native()?.send(this.#index, encoded, to, confirm ? timeoutMs : undefined);
     } catch (thrown) {
-      throw PeerloomError.from(thrown);
+      return Promise.reject(PeerloomError.from(thrown));
     }
-    if (sending === undefined) return undefined;
-    const [ticket, queued, confirmed] = sending;
+    return sending && this.#outcome(sending, signal);
+  }
+
+  async #outcome(
+    [ticket, queued, confirmed]: [number, Promise<void>?, Promise<string[]>?],
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
     if (queued !== undefined) await this.#untilQueued(ticket, queued, signal);
     if (confirmed === undefined) return undefined;
     const told = await confirmed;
@@ -159,8 +222,12 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
   receive(from: Peer, frame: Uint8Array, places: Uint32Array): void {
     const taken = { messages: 0, bytes: 0 };
     this.#taken = taken;
+    const values =
+      places.length > 2 && this.#definition.codec === "json" ? readJsonBatch(frame, places) : undefined;
     for (let at = 0; at + 1 < places.length; at += 2) {
-      this.#decode(from, frame, places[at] as number, places[at + 1] as number);
+      const [start, end] = [places[at] as number, places[at + 1] as number];
+      if (values !== undefined) this.#check(from, values[at / 2], end - start);
+      else this.#decode(from, frame, start, end);
     }
     this.#taken = undefined;
     if (taken.messages > 0) this.#native()?.consumed(from.id, this.#index, taken.messages, taken.bytes);
@@ -197,9 +264,8 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
   }
 
   #decode(from: Peer, frame: Uint8Array, start: number, end: number): void {
-    const { codec, schema } = this.#definition;
     const size = end - start;
-    if (codec === "bytes") {
+    if (this.#definition.codec === "bytes") {
       this.#accept({ from, data: extract(frame, start, end) as T }, size);
       return;
     }
@@ -210,6 +276,11 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
       this.#reject(from, size, error as PeerloomError);
       return;
     }
+    this.#check(from, value, size);
+  }
+
+  #check(from: Peer, value: unknown, size: number): void {
+    const { schema } = this.#definition;
     if (schema === undefined) {
       this.#accept({ from, data: value as T }, size);
       return;
@@ -273,6 +344,11 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
   #accept(message: Received<T>, bytes: number): void {
     if (this.#kept !== undefined) {
       keep(this.#kept, { message, bytes, readers: 1 }, this.#lossy);
+      return;
+    }
+    if (this.#iterators.size === 0) {
+      this.#listeners.emit(message);
+      this.#release(message.from, bytes);
       return;
     }
     // One reader more than there are iterators: the listeners, who have taken it when they return.

@@ -3,22 +3,23 @@ export type Unsubscribe = () => void;
 
 /** Listeners of one event, called in the order they came. One that throws does not keep the others from being called. */
 export class Listeners<E> {
-  readonly #listeners = new Map<symbol, (event: E) => void>();
+  /** Made anew when one comes or goes, so that those called for an event are those of its beginning. */
+  #listeners: readonly { readonly call: (event: E) => void }[] = [];
 
   get size(): number {
-    return this.#listeners.size;
+    return this.#listeners.length;
   }
 
-  add(listener: (event: E) => void): Unsubscribe {
-    const key = Symbol();
-    this.#listeners.set(key, listener);
-    return () => void this.#listeners.delete(key);
+  add(call: (event: E) => void): Unsubscribe {
+    const added = { call };
+    this.#listeners = [...this.#listeners, added];
+    return () => {
+      this.#listeners = this.#listeners.filter((one) => one !== added);
+    };
   }
 
   emit(event: E): void {
-    for (const listener of [...this.#listeners.values()]) {
-      callSafely(listener, event);
-    }
+    for (const { call } of this.#listeners) callSafely(call, event);
   }
 }
 

@@ -209,6 +209,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
    * from the first call on. What did not arrive is told by `undelivered`.
    */
   leave(): Promise<void> {
+    for (const channel of this.#byIndex) channel.flush();
     this.#native?.leave();
     return this.#left.promise;
   }

@@ -199,7 +199,7 @@ impl Pair {
         let [from, to] = &mut self.pages;
         let before = to.received;
         for _ in 0..messages {
-            let sent = from.node.send(self.now, 0, payload.clone(), Some(id(1)), None);
+            let sent = from.node.send(self.now, 0, vec![payload.clone()], Some(id(1)), None);
             let sent = sent.expect("the other page is there");
             assert!(!sent.waits, "the other page reads as fast as this one sends");
             from.wants_flush |= sent.flush;

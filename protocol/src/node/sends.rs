@@ -18,7 +18,7 @@ use crate::session::Buffer;
 pub struct Sent {
     /// [`Action::Confirmed`] follows under it if it was asked for.
     pub ticket: u32,
-    /// Whether it waits for room, and is not queued for every receiver: [`Action::Queued`] follows under this ticket.
+    /// Whether they wait for room, and are not queued for every receiver: [`Action::Queued`] follows under this ticket.
     pub waits: bool,
     /// Whether there is something to [flush](Node::flush): behind a full data channel, which will tell when it has room,
     /// there is not.
@@ -28,7 +28,8 @@ pub struct Sent {
 #[derive(Debug)]
 struct Waiting<P> {
     ticket: u32,
-    payload: P,
+    /// Messages that were sent together, and wait together.
+    payloads: Vec<P>,
     to: Option<PeerId>,
     /// When it was sent: waiting here counts against its lifetime.
     since: u64,
@@ -63,8 +64,8 @@ impl<P> Sends<P> {
 }
 
 impl<P: Payload, B: Buffer> Node<P, B> {
-    /// Sends one message to one peer, or to all. It waits while a receiver's queue is over the high-water mark. With
-    /// `confirm_ms`, [`Action::Confirmed`] tells what became of it within that time.
+    /// Sends messages to one peer, or to all. They wait, together, while a receiver's queue is over the high-water mark.
+    /// With `confirm_ms`, [`Action::Confirmed`] tells what became of the last of them within that time.
     ///
     /// # Errors
     /// Nothing was sent then.
@@ -72,14 +73,14 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         &mut self,
         now: u64,
         channel: usize,
-        payload: P,
+        payloads: Vec<P>,
         to: Option<PeerId>,
         confirm_ms: Option<u64>,
     ) -> Result<Sent, SendFailure> {
         if self.is_ending() {
             return Err(SendFailure::Closed);
         }
-        if payload.len() > limits::MAX_MESSAGE_BYTES {
+        if payloads.iter().any(|payload| payload.len() > limits::MAX_MESSAGE_BYTES) {
             return Err(SendFailure::TooLarge);
         }
         if to.is_some_and(|id| !self.is_reachable(id)) {
@@ -88,7 +89,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         let ticket = self.sends.tickets;
         self.sends.tickets = ticket.wrapping_add(1);
         let confirm_by = confirm_ms.map(|ms| now.saturating_add(ms));
-        let waiting = Waiting { ticket, payload, to, since: now, confirm_by };
+        let waiting = Waiting { ticket, payloads, to, since: now, confirm_by };
         let waits = !self.sends.waiting[channel].is_empty() || !self.has_room(now, channel, to);
         let full = |peer: &Peer<P, B>| peer.session.as_ref().is_none_or(|session| session.is_full(channel));
         let flush = confirm_ms.is_some() || !self.peers.values().all(full);
@@ -117,21 +118,21 @@ impl<P: Payload, B: Buffer> Node<P, B> {
     }
 
     fn push(&mut self, channel: usize, send: Waiting<P>) -> Result<(), SendFailure> {
-        let Waiting { ticket, payload, to, since, confirm_by } = send;
+        let Waiting { ticket, payloads, to, since, confirm_by } = send;
         if to.is_none() && self.deliveries[channel] == Delivery::Latest {
-            self.latest[channel] = Some(payload.clone());
+            self.latest[channel] = payloads.last().cloned();
         }
         let mut pending = Vec::new();
         for (id, peer) in self.peers.iter_mut() {
             let is_meant = !peer.unreachable && to.is_none_or(|to| to == id);
-            if let Some(session) = peer.session.as_mut().filter(|_| is_meant) {
+            let Some(session) = peer.session.as_mut().filter(|_| is_meant) else { continue };
+            let mut last = None;
+            for payload in &payloads {
                 let pushed = session.push(since, channel, Parcel::App(payload.clone()), confirm_by.is_some());
-                let seq = pushed.map_err(|_| SendFailure::TooLarge)?;
-                // Nothing is allocated for the many messages of which nobody wants to know.
-                if confirm_by.is_some() {
-                    pending.push((id, seq));
-                }
+                last = Some(pushed.map_err(|_| SendFailure::TooLarge)?);
             }
+            // Nothing is allocated for the many messages of which nobody wants to know.
+            pending.extend(last.filter(|_| confirm_by.is_some()).map(|seq| (id, seq)));
         }
         if let Some(until) = confirm_by {
             self.sends.confirms.push(Confirm { ticket, until, channel, pending, known: Vec::new() });

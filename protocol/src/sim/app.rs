@@ -376,7 +376,7 @@ impl App {
         let mut bytes = vec![number as u8; HEADER + len];
         bytes[..8].copy_from_slice(&number.to_le_bytes());
         bytes[8..16].copy_from_slice(&now.to_le_bytes());
-        let sent = node.send(clock, channel, bytes.into(), None, confirm_ms).ok()?;
+        let sent = node.send(clock, channel, vec![bytes.into()], None, confirm_ms).ok()?;
         self.sent[channel] += 1;
         self.flush |= sent.flush;
         if confirm_ms.is_some() {

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use js_sys::Uint8Array;
 use peerloom_protocol::channel;
 
-/// One message to send. Small ones live here, large ones stay JavaScript's and are copied frame by frame, because
-/// WebAssembly memory never shrinks.
+/// One message to send. Small ones live here, alone or with those sent together; large ones stay JavaScript's and are
+/// copied frame by frame, because WebAssembly memory never shrinks.
 #[derive(Clone)]
 pub(crate) enum Payload {
-    Here(Rc<Vec<u8>>),
+    Here(Rc<Vec<u8>>, Range<usize>),
     There(Uint8Array),
 }
 
@@ -22,10 +22,24 @@ impl Payload {
         Self::bytes(text.as_bytes())
     }
 
+    /// Messages that came as one text, each ended by a line feed.
+    #[cfg_attr(not(feature = "npm"), allow(dead_code))] // Rust sends from Rust, where nothing is dear to cross.
+    pub(crate) fn lines(text: String) -> Vec<Self> {
+        let bytes = Rc::new(text.into_bytes());
+        let mut start = 0;
+        let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
+        ends.map(|end| Self::Here(bytes.clone(), std::mem::replace(&mut start, end + 1)..end)).collect()
+    }
+
+    fn here(bytes: Vec<u8>) -> Self {
+        let all = 0..bytes.len();
+        Self::Here(Rc::new(bytes), all)
+    }
+
     /// Copies the bytes, to where they are cheapest to keep.
     pub(crate) fn bytes(bytes: &[u8]) -> Self {
         if bytes.len() <= COPY_BELOW_BYTES as usize {
-            Self::Here(Rc::new(bytes.to_vec()))
+            Self::here(bytes.to_vec())
         } else {
             Self::There(Uint8Array::from(bytes))
         }
@@ -35,7 +49,7 @@ impl Payload {
     #[cfg_attr(not(feature = "npm"), allow(dead_code))] // Only JavaScript brings arrays of its own.
     pub(crate) fn array(array: Uint8Array) -> Self {
         if array.length() <= COPY_BELOW_BYTES {
-            Self::Here(Rc::new(array.to_vec()))
+            Self::here(array.to_vec())
         } else {
             Self::There(array.slice(0, array.length()))
         }
@@ -45,14 +59,14 @@ impl Payload {
 impl channel::Payload for Payload {
     fn len(&self) -> usize {
         match self {
-            Self::Here(bytes) => bytes.len(),
+            Self::Here(_, here) => here.len(),
             Self::There(array) => array.length() as usize,
         }
     }
 
     fn append_range(&self, range: Range<usize>, out: &mut Vec<u8>) {
         match self {
-            Self::Here(bytes) => out.extend_from_slice(&bytes[range]),
+            Self::Here(bytes, here) => out.extend_from_slice(&bytes[here.clone()][range]),
             Self::There(array) => {
                 let start = out.len();
                 out.resize(start + range.len(), 0);

@@ -67,20 +67,20 @@ pub(super) fn failure(failure: SendFailure, len: usize) -> Error {
 }
 
 impl Driver {
-    /// Sends one message to one peer, or to all. Waits while a receiver's queue is over the high-water mark. With
-    /// `confirm_ms`, tells within that time what became of it.
+    /// Sends messages to one peer, or to all. They wait while a receiver's queue is over the high-water mark. With
+    /// `confirm_ms`, tells within that time what became of the last.
     ///
     /// # Errors
     /// `message-too-large`, `peer-gone` or `closed`; nothing was sent then.
     pub(crate) fn send(
         &self,
         channel: ChannelIndex,
-        payload: Payload,
+        payloads: Vec<Payload>,
         to: Option<PeerId>,
         confirm_ms: Option<u64>,
     ) -> Result<Sending, Error> {
-        let len = payload.len();
-        let sent = self.node.borrow_mut().send(now_ms(), channel, payload, to, confirm_ms);
+        let len = payloads.iter().map(Payload::len).max().unwrap_or_default();
+        let sent = self.node.borrow_mut().send(now_ms(), channel, payloads, to, confirm_ms);
         let Sent { ticket, waits, flush } = sent.map_err(|error| failure(error, len))?;
         let queued = waits.then(|| self.queued.borrow_mut().open(ticket));
         let confirmed = confirm_ms.map(|_| self.confirmed.borrow_mut().open(ticket));

@@ -51,7 +51,7 @@ impl RawChannel {
         to: To,
         payload: Payload,
     ) -> Result<(), Error> {
-        let Sending { ticket, queued, .. } = driver.send(index, payload, to.peer(), None)?;
+        let Sending { ticket, queued, .. } = driver.send(index, vec![payload], to.peer(), None)?;
         queue(driver, index, ticket, queued).await
     }
 
@@ -64,7 +64,8 @@ impl RawChannel {
         timeout_ms: u32,
     ) -> Result<Vec<(PeerId, Outcome)>, Error> {
         let timeout_ms = Some(u64::from(timeout_ms));
-        let Sending { ticket, queued, confirmed } = driver.send(index, payload, to.peer(), timeout_ms)?;
+        let Sending { ticket, queued, confirmed } =
+            driver.send(index, vec![payload], to.peer(), timeout_ms)?;
         queue(driver, index, ticket, queued).await?;
         match confirmed {
             Some(confirmed) => confirmed.await.map_err(|_| Error::Closed),
