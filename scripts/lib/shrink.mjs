@@ -1,11 +1,20 @@
 // Makes the browser module smaller: wasm-opt, and short names between the module and its glue.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tool } from "./npm.mjs";
+import { orderFunctions } from "./order.mjs";
 import { Failure, run } from "./run.mjs";
 
 const OPTIMIZE = [
+  // Taking the code apart into single steps first, and finding its loops anew, ends in shorter code that compresses better:
+  // 0.5 % of the whole.
+  "--flatten",
+  "--rereloop",
+  // The second time finds 0.3 % more, which --converge alone does not.
+  "-Oz",
   "-Oz",
   "--converge",
+  // Keeping what was computed costs a local, and the repetition that would have compressed: 0.4 %.
+  "--skip-pass=local-cse",
   // Runs of zeros, which --bare-panics leaves, compress better than the list of pieces between them: 0.3 % of the whole.
   "--skip-pass=memory-packing",
   // The stack is the first thing in memory and grows down from 1 MiB, so nothing is ever kept in the first KiB.
@@ -14,15 +23,25 @@ const OPTIMIZE = [
   "--one-caller-inline-max-function-size=20",
 ];
 
-const wasmOpt = (wasm, ...flags) =>
-  run(process.execPath, [tool("binaryen/bin/wasm-opt"), ...flags, wasm, "-o", wasm]);
+const binaryen = (name, from, to, ...flags) =>
+  run(process.execPath, [tool(`binaryen/bin/${name}`), ...flags, from, "-o", to]);
 
 /** Rewrites a module and the glue that loads it. */
 export async function shrink(wasm, glue) {
-  await wasmOpt(wasm, ...OPTIMIZE);
+  await binaryen("wasm-opt", wasm, wasm, ...OPTIMIZE);
+  // 1.6 % of the whole.
+  const text = `${wasm}.wat`;
+  await binaryen("wasm-dis", wasm, text);
+  // What the module may use is a comment in the text.
+  const features = readFileSync(text, "utf8").match(/^ ;; features section: (.*)$/m)[1];
+  const enable = features.split(", ").map((feature) => `--enable-${feature}`);
+  orderFunctions(wasm, text);
   // The generated names end in a hash each, which no compression can take away: 3 % of the whole page. On its own,
   // because --converge would shorten the short names again.
-  const { imports, exports } = JSON.parse(await wasmOpt(wasm, "--minify-imports-and-exports-and-modules"));
+  const { imports, exports } = JSON.parse(
+    await binaryen("wasm-opt", text, wasm, "--minify-imports-and-exports-and-modules", ...enable),
+  );
+  rmSync(text);
   let code = readFileSync(glue, "utf8");
   const replace = (before, after) => {
     const pieces = code.split(before);

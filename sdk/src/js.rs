@@ -7,21 +7,21 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
-use futures::FutureExt;
-use js_sys::{Array, Function, JsString, Object, Promise, Reflect, Uint8Array, Uint32Array};
+use js_sys::{Array, Function, JsString, Object, Reflect, Uint8Array, Uint32Array};
 use peerloom_protocol::action::{Event, SignalingState};
 use peerloom_protocol::call::{CallFailure, CallId, Event as CallEvent};
 use peerloom_protocol::hello::{Delivery, Hello, ProtocolError};
 use peerloom_protocol::id::PeerId;
 use peerloom_protocol::limits;
+use peerloom_protocol::node::Sent;
 use peerloom_protocol::session::{Options, RelayMode};
 use peerloom_protocol::stream::{Event as StreamEvent, StreamId};
-use peerloom_protocol::timing;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 use web_sys::{RtcConfiguration, RtcPeerConnection};
 
-use crate::driver::{self, ChannelIndex, Driver, End, Path, Payload, Sending, Settings, Sink, Source};
+use crate::driver::{
+    self, ChannelIndex, Driver, End, Outcomes, Path, Payload, Settings, Sink, Source, Ticket,
+};
 use crate::error::Error;
 
 /// `{ code, message }`: the TypeScript face makes a `PeerloomError` of it.
@@ -36,11 +36,6 @@ impl From<Error> for JsValue {
     fn from(error: Error) -> Self {
         error_object(error.code(), &error.to_string())
     }
-}
-
-/// As [`future_to_promise`], which is compiled anew for every type: boxed, all are one.
-fn promise(future: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
-    future_to_promise(future.boxed_local())
 }
 
 fn set(object: &Object, name: &str, value: &JsValue) {
@@ -132,6 +127,20 @@ impl Sink for JsSink {
         let _ = self.on_messages.call4(&JsValue::NULL, &from, &channel, buffer, &places);
     }
 
+    fn queued(&self, ticket: Ticket, result: &Result<(), Error>) {
+        let error = result.clone().err().map_or(JsValue::NULL, JsValue::from);
+        self.tell("queued", None, ticket.into(), error);
+    }
+
+    fn confirmed(&self, ticket: Ticket, outcomes: &Outcomes) {
+        let told = Array::of1(&ticket.into());
+        for (id, outcome) in outcomes {
+            told.push(&id.to_string().into());
+            told.push(&outcome.name().into());
+        }
+        self.tell("confirmed", None, told.into(), JsValue::NULL);
+    }
+
     fn stream(&self, peer: PeerId, event: &StreamEvent, bytes: Option<&Uint8Array>) {
         let (kind, id, detail) = match event {
             StreamEvent::Opened { id, name } => ("opened", id, (**name).into()),
@@ -179,28 +188,6 @@ fn read_channel(entry: &JsValue) -> Result<(String, Delivery, String), Error> {
     Ok((label, delivery, text(2)))
 }
 
-/// Reads `{ relay, relayBulk, windowBytes, peerTimeoutMs }`, where the face has put in its defaults.
-fn read_options(options: &JsValue) -> Options {
-    let at = |name: &str| Reflect::get(options, &name.into()).unwrap_or_default();
-    let defaults = Options::default();
-    // Not `clamp`: its panic would print the numbers, and bring 23 KB of code for that.
-    let number =
-        |name: &str, least: f64, most: f64| at(name).as_f64().map(|value| value.max(least).min(most));
-    let (least, most) = (f64::from(limits::MIN_WINDOW_BYTES), f64::from(limits::MAX_WINDOW_BYTES));
-    Options {
-        relay: match at("relay").as_string().as_deref() {
-            Some("fallback") => RelayMode::Fallback,
-            Some("never") => RelayMode::Never,
-            _ => RelayMode::First,
-        },
-        relay_bulk: at("relayBulk").is_truthy(),
-        window: number("windowBytes", least, most).map_or(defaults.window, |bytes| bytes as u32),
-        // A day: sums of times cannot overflow, and no peer is waited for longer.
-        peer_timeout_ms: number("peerTimeoutMs", 5_000.0, 86_400_000.0)
-            .map_or(defaults.peer_timeout_ms, |ms| ms as u64),
-    }
-}
-
 /// Text or bytes.
 fn read_payload(data: &JsValue) -> Payload {
     match data.dyn_ref::<JsString>() {
@@ -216,8 +203,8 @@ pub struct NativeRoom(Rc<Driver>);
 
 #[wasm_bindgen]
 impl NativeRoom {
-    /// Starts joining. `channels` is an array of `[label, delivery, codec]`, `metadata` JSON text, `options` an object as
-    /// [`read_options`] has it, with `resume` and `timeoutMs`.
+    /// Starts joining. `channels` is an array of `[label, delivery, codec]`, `metadata` JSON text, `relay` the number of a
+    /// [`RelayMode`].
     ///
     /// # Errors
     /// `{ code, message }` when an argument is not allowed.
@@ -229,7 +216,12 @@ impl NativeRoom {
         channels: &Array,
         metadata: &str,
         configuration: &JsValue,
-        options: &JsValue,
+        timeout_ms: f64,
+        resume: bool,
+        relay: u32,
+        relay_bulk: bool,
+        window_bytes: Option<f64>,
+        peer_timeout_ms: Option<f64>,
         on_event: Function,
         on_messages: Function,
         on_more: Function,
@@ -237,15 +229,30 @@ impl NativeRoom {
         let channels = channels.iter().map(|entry| read_channel(&entry)).collect::<Result<Vec<_>, _>>()?;
         let hello = Hello::new(channels, metadata).map_err(Error::from)?;
         let configuration = configuration.unchecked_ref::<RtcConfiguration>().clone();
-        let at = |name: &str| Reflect::get(options, &name.into()).unwrap_or_default();
+        let defaults = Options::default();
+        // Not `clamp`: its panic would print the numbers, and bring 23 KB of code for that.
+        let within =
+            |value: Option<f64>, least: f64, most: f64| value.map(|value| value.max(least).min(most));
+        let (least, most) = (f64::from(limits::MIN_WINDOW_BYTES), f64::from(limits::MAX_WINDOW_BYTES));
+        let options = Options {
+            relay: [RelayMode::First, RelayMode::Fallback, RelayMode::Never]
+                .get(relay as usize)
+                .copied()
+                .unwrap_or_default(),
+            relay_bulk,
+            window: within(window_bytes, least, most).map_or(defaults.window, |bytes| bytes as u32),
+            // A day: sums of times cannot overflow, and no peer is waited for longer.
+            peer_timeout_ms: within(peer_timeout_ms, 5_000.0, 86_400_000.0)
+                .map_or(defaults.peer_timeout_ms, |ms| ms as u64),
+        };
         let settings = Settings {
             url: driver::server_address(url)?,
             configuration,
             room,
             hello,
-            join_timeout_ms: at("timeoutMs").as_f64().unwrap_or(timing::JOIN_MS as f64) as u64,
-            options: read_options(options),
-            resume: at("resume").is_truthy(),
+            join_timeout_ms: timeout_ms as u64,
+            options,
+            resume,
         };
         Ok(Self(Driver::start(
             settings,
@@ -254,9 +261,9 @@ impl NativeRoom {
     }
 
     /// Sends bytes, or texts that are each ended by a line feed (JSON has none), to all, or to one peer. Undefined when
-    /// queued at once and nothing more is to be told, otherwise `[ticket, queued, confirmed]`: `queued` is a promise that
-    /// settles when there was room (or undefined), the ticket takes the messages back until then, and `confirmed` one for
-    /// `[peer id, outcome, …]` (or undefined), which is asked for by `confirm_ms`.
+    /// queued at once and nothing more is to be told, otherwise `[ticket, waits]`. When they wait for room, the event
+    /// `queued` tells of the ticket once there is some, and the ticket takes the messages back until then. With
+    /// `confirm_ms`, the event `confirmed` tells what became of the last.
     ///
     /// # Errors
     /// `{ code, message }`; nothing was sent then.
@@ -273,31 +280,11 @@ impl NativeRoom {
         };
         let to = to.map(|id| parse_id(&id)).transpose()?;
         let confirm_ms = confirm_ms.map(|ms| ms.clamp(0.0, 86_400_000.0) as u64);
-        let Sending { ticket, queued, confirmed } =
-            self.0.send(channel as ChannelIndex, payloads, to, confirm_ms)?;
-        if queued.is_none() && confirmed.is_none() {
+        let Sent { ticket, waits, .. } = self.0.send(channel as ChannelIndex, payloads, to, confirm_ms)?;
+        if !waits && confirm_ms.is_none() {
             return Ok(JsValue::UNDEFINED);
         }
-        let queued = queued.map(|queued| {
-            promise(async move {
-                match queued.await {
-                    Ok(Ok(())) => Ok(JsValue::UNDEFINED),
-                    Ok(Err(error)) => Err(error.into()),
-                    Err(_) => Err(Error::Closed.into()),
-                }
-            })
-        });
-        let confirmed = confirmed.map(|confirmed| {
-            promise(async move {
-                let outcomes = Array::new();
-                for (id, outcome) in confirmed.await.unwrap_or_default() {
-                    outcomes.push(&id.to_string().into());
-                    outcomes.push(&outcome.name().into());
-                }
-                Ok(outcomes.into())
-            })
-        });
-        Ok(Array::of3(&ticket.into(), &queued.into(), &confirmed.into()).into())
+        Ok(Array::of2(&ticket.into(), &waits.into()).into())
     }
 
     /// The application has taken this many messages, of this many bytes in all, from a peer.
@@ -358,35 +345,26 @@ impl NativeRoom {
         self.0.leave();
     }
 
-    /// `[serverSent, serverReceived, directSent, directReceived]` in bytes.
-    pub fn traffic(&self) -> Array {
-        let traffic = self.0.traffic();
-        let counts =
-            [traffic.server_sent, traffic.server_received, traffic.direct_sent, traffic.direct_received];
-        counts.iter().map(|count| JsValue::from_f64(*count as f64)).collect()
+    /// Of a peer `[bytesSent, bytesReceived, messagesSent, messagesReceived, rttMs]`, the last one if the session has
+    /// measured it; without one `[serverSent, serverReceived, directSent, directReceived]` in bytes.
+    pub fn counts(&self, peer: Option<String>) -> Array {
+        let mut rtt_ms = None;
+        let counts = match peer.and_then(|peer| parse_id(&peer).ok()) {
+            Some(peer) => {
+                let stats = self.0.peer_counts(peer);
+                rtt_ms = stats.rtt_ms;
+                [stats.sent_bytes, stats.received_bytes, stats.sent_messages, stats.received_messages]
+            }
+            None => {
+                let traffic = self.0.traffic();
+                [traffic.server_sent, traffic.server_received, traffic.direct_sent, traffic.direct_received]
+            }
+        };
+        counts.iter().map(|count| *count as f64).chain(rtt_ms).map(JsValue::from_f64).collect()
     }
 
     /// The RTCPeerConnection in use to a peer.
     pub fn connection(&self, peer: &str) -> Option<RtcPeerConnection> {
         self.0.connection(parse_id(peer).ok()?)
-    }
-
-    /// An object with the counts of a peer's connection.
-    #[wasm_bindgen(js_name = peerStats)]
-    pub fn peer_stats(&self, peer: &str) -> Promise {
-        let (driver, id) = (self.0.clone(), parse_id(peer));
-        promise(async move {
-            let stats = driver.peer_stats(id?).await;
-            let object = Object::new();
-            let optional = |name: &str, value: Option<JsValue>| value.map(|value| set(&object, name, &value));
-            optional("rttMs", stats.rtt_ms.map(JsValue::from_f64));
-            optional("localCandidateType", stats.local_candidate.map(Into::into));
-            optional("remoteCandidateType", stats.remote_candidate.map(Into::into));
-            set(&object, "bytesSent", &(stats.sent_bytes as f64).into());
-            set(&object, "bytesReceived", &(stats.received_bytes as f64).into());
-            set(&object, "messagesSent", &(stats.sent_messages as f64).into());
-            set(&object, "messagesReceived", &(stats.received_messages as f64).into());
-            Ok(object.into())
-        })
     }
 }

@@ -47,6 +47,15 @@ interface Batch {
   readonly settle: (outcome: Promise<void> | undefined) => void;
 }
 
+/**
+ * Who waits for word of a message, by its ticket: that there is room for it, and what became of it.
+ * @internal
+ */
+export interface Waiting {
+  readonly queued: Map<number, (error: PeerloomError | undefined) => void>;
+  readonly confirmed: Map<number, (outcomes: readonly string[]) => void>;
+}
+
 /** A message that waits for its readers. The peer may send more once the last of them has taken it. */
 interface Kept<T> {
   readonly message: Received<T>;
@@ -63,6 +72,7 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
   readonly #index: number;
   readonly #definition: ChannelDefinition<T>;
   readonly #native: () => NativeRoom | undefined;
+  readonly #waiting: Waiting;
   readonly #refuse: (from: Peer, error: PeerloomError) => void;
   readonly #listeners = new Listeners<Received<T>>();
   readonly #iterators = new Set<MessageIterator<T>>();
@@ -83,6 +93,7 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     index: number,
     definition: ChannelDefinition<T>,
     native: () => NativeRoom | undefined,
+    waiting: Waiting,
     refuse: (from: Peer, error: PeerloomError) => void,
   ) {
     this.label = label;
@@ -90,6 +101,7 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     this.#definition = definition;
     this.#lossy = definition.delivery === "latest" || typeof definition.delivery === "object";
     this.#native = native;
+    this.#waiting = waiting;
     this.#refuse = refuse;
   }
 
@@ -110,7 +122,6 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     const { to, signal, confirm } = options;
     try {
       signal?.throwIfAborted();
-      if (this.#native() === undefined) throw new PeerloomError("closed", "the room is closed");
       const encoded = this.#encode(data);
       const receiver = typeof to === "object" ? to.id : to;
       if (typeof encoded === "string" && !confirm && signal === undefined)
@@ -156,39 +167,48 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     options: SendOptions,
   ): Promise<unknown> | undefined {
     const { signal, confirm = false, timeoutMs = CONFIRM_MS } = options;
-    let sending: [ticket: number, queued?: Promise<void>, confirmed?: Promise<string[]>] | undefined;
+    let sending: [ticket: number, waits: boolean] | undefined;
     try {
-      sending = this.#native()?.send(this.#index, encoded, to, confirm ? timeoutMs : undefined);
+      const native = this.#native();
+      if (native === undefined) throw new PeerloomError("closed", "the room is closed");
+      sending = native.send(this.#index, encoded, to, confirm ? timeoutMs : undefined);
     } catch (thrown) {
       return Promise.reject(PeerloomError.from(thrown));
     }
-    return sending && this.#outcome(sending, signal);
+    return sending && this.#outcome(sending, confirm, signal);
   }
 
   async #outcome(
-    [ticket, queued, confirmed]: [number, Promise<void>?, Promise<string[]>?],
+    [ticket, waits]: [number, boolean],
+    confirm: boolean,
     signal: AbortSignal | undefined,
   ): Promise<unknown> {
-    if (queued !== undefined) await this.#untilQueued(ticket, queued, signal);
-    if (confirmed === undefined) return undefined;
-    const told = await confirmed;
+    const { confirmed } = this.#waiting;
+    const telling = confirm && new Promise<readonly string[]>((resolve) => confirmed.set(ticket, resolve));
+    if (waits) await this.#untilQueued(ticket, signal);
+    if (!telling) return undefined;
+    const told = await telling;
     const outcomes = new Map<string, Outcome>();
     for (let at = 0; at + 1 < told.length; at += 2) outcomes.set(told[at] as string, told[at + 1] as Outcome);
     return outcomes;
   }
 
-  async #untilQueued(ticket: number, queued: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-    let aborted: ((reason: unknown) => void) | undefined;
-    const takeBack = () => {
-      this.#native()?.cancel(this.#index, ticket);
-      aborted?.(signal?.reason);
-    };
-    signal?.addEventListener("abort", takeBack, { once: true });
+  async #untilQueued(ticket: number, signal: AbortSignal | undefined): Promise<void> {
+    const { queued, confirmed } = this.#waiting;
+    let takeBack = () => {};
     try {
-      await Promise.race([queued, new Promise<void>((_, reject) => (aborted = reject))]);
+      await new Promise<void>((resolve, reject) => {
+        queued.set(ticket, (error) => (error === undefined ? resolve() : reject(error)));
+        takeBack = () => {
+          this.#native()?.cancel(this.#index, ticket);
+          queued.delete(ticket);
+          reject(signal?.reason);
+        };
+        signal?.addEventListener("abort", takeBack, { once: true });
+      });
     } catch (thrown) {
-      signal?.throwIfAborted();
-      throw PeerloomError.from(thrown);
+      confirmed.delete(ticket);
+      throw thrown;
     } finally {
       signal?.removeEventListener("abort", takeBack);
     }

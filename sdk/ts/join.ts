@@ -44,6 +44,9 @@ export interface JoinOptions<P extends Protocol> {
   readonly signal?: AbortSignal;
 }
 
+/** In the order of the core's numbers. */
+const RELAY = ["first", "fallback", "never"];
+
 let begun = false;
 
 /** Whether anything was joined in this page. */
@@ -78,9 +81,9 @@ export async function join<P extends Protocol = Record<never, never>>(
   try {
     await room.start((onEvent, onMessages, onMore) => {
       const configuration = { iceServers: [...iceServers] };
-      const how = { relay, relayBulk, windowBytes, peerTimeoutMs, resume, timeoutMs };
-      const where = [absolute(url), name, channels, metadataText, configuration, how] as const;
-      return new NativeRoom(...where, onEvent, onMessages, onMore);
+      const where = [absolute(url), name, channels, metadataText, configuration, timeoutMs, resume] as const;
+      const how = [RELAY.indexOf(relay), relayBulk, windowBytes, peerTimeoutMs] as const;
+      return new NativeRoom(...where, ...how, onEvent, onMessages, onMore);
     });
   } catch (thrown) {
     signal?.removeEventListener("abort", leave);

@@ -1,5 +1,6 @@
 import { PeerloomError } from "./errors.js";
 import type { Exchange } from "./exchange.js";
+import { selectedPair } from "./pair.js";
 import type { Json } from "./schema.js";
 import type { PeerStream } from "./stream.js";
 
@@ -80,8 +81,12 @@ export class Peer {
   async stats(): Promise<PeerStats> {
     const native = this.#exchange.native();
     if (native === undefined) throw new PeerloomError("closed", "the room is closed");
-    const counts = (await native.peerStats(this.id)) as Omit<PeerStats, "path">;
-    return { path: this.#path, ...counts };
+    const [bytesSent = 0, bytesReceived = 0, messagesSent = 0, messagesReceived = 0, rttMs] = native.counts(
+      this.id,
+    ) as number[];
+    const pair = await selectedPair(this.connection);
+    const known = { path: this.#path, bytesSent, bytesReceived, messagesSent, messagesReceived };
+    return { ...known, ...(rttMs !== undefined && { rttMs }), ...pair };
   }
 
   /** @internal */

@@ -1,3 +1,5 @@
+import type { Exchange } from "./exchange.js";
+import { Rpc } from "./rpc.js";
 import type { StandardSchemaV1 } from "./schema.js";
 
 /**
@@ -31,6 +33,11 @@ export interface RpcDefinition<Req, Res> {
   readonly request: StandardSchemaV1<unknown, Req> | undefined;
   /** @internal */
   readonly response: StandardSchemaV1<unknown, Res> | undefined;
+  /**
+   * Adds the method to a room's.
+   * @internal
+   */
+  readonly declare: (label: string, exchange: Exchange) => Rpc<Req, Res>;
 }
 
 /** Channels and methods by label. Everyone in a room declares the same ones. */
@@ -67,5 +74,11 @@ export function rpc<Req, Res>(
   request?: StandardSchemaV1<unknown, Req>,
   response?: StandardSchemaV1<unknown, Res>,
 ): RpcDefinition<Req, Res> {
-  return { codec: "rpc", request, response };
+  const definition: RpcDefinition<Req, Res> = {
+    codec: "rpc",
+    request,
+    response,
+    declare: (label, exchange) => Rpc.declare(label, definition, exchange),
+  };
+  return definition;
 }

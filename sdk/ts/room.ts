@@ -1,10 +1,11 @@
-import { Channel } from "./channel.js";
+import { Channel, type Waiting } from "./channel.js";
 import { PeerloomError } from "./errors.js";
 import { callSafely, Listeners, type Unsubscribe } from "./events.js";
 import { Exchange } from "./exchange.js";
+import { selectedPair } from "./pair.js";
 import { Peer, type PeerPath, type PeerState } from "./peer.js";
 import type { ChannelDefinition, MessageOf, Protocol, RpcDefinition } from "./protocol.js";
-import { Rpc } from "./rpc.js";
+import type { Rpc } from "./rpc.js";
 import type { Json } from "./schema.js";
 import type { PeerStream } from "./stream.js";
 import type { NativeRoom } from "./wasm/peerloom.js";
@@ -73,10 +74,10 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   readonly #peers = new Map<string, Peer>();
   /** Why a peer cannot be reached. Whoever was here before us is found out before the application can listen. */
   readonly #unreachable = new Map<Peer, PeerloomError>();
-  /** Both in the order of the core's numbers: sorted by label as bytes of UTF-8. */
+  /** In the order of the core's numbers: sorted by label as bytes of UTF-8. So are the methods. */
   readonly #byIndex: Channel<unknown>[] = [];
-  readonly #methods: Rpc<unknown, unknown>[] = [];
   readonly #exchange: Exchange;
+  readonly #waiting: Waiting = { queued: new Map(), confirmed: new Map() };
   readonly #listeners: { readonly [E in keyof RoomEvents]: Listeners<RoomEvents[E]> } = {
     peer: new Listeners(),
     path: new Listeners(),
@@ -105,25 +106,20 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     this.name = name;
     this.#self = { id: "", metadata };
     const native = () => this.#native;
-    this.#exchange = new Exchange(
-      native,
-      (method) => this.#methods[method],
-      (stream) => {
-        this.#listeners.stream.emit(stream);
-        return this.#listeners.stream.size > 0;
-      },
-    );
+    this.#exchange = new Exchange(native, (stream) => {
+      this.#listeners.stream.emit(stream);
+      return this.#listeners.stream.size > 0;
+    });
     for (const label of sortedLabels(protocol)) {
       const definition = protocol[label] as P[string];
       let value: Channel<unknown> | Rpc<unknown, unknown>;
       if (definition.codec === "rpc") {
-        value = new Rpc(label, this.#methods.length, definition, this.#exchange);
-        this.#methods.push(value);
+        value = definition.declare(label, this.#exchange);
       } else {
         const refuse = (from: Peer, error: PeerloomError) =>
           this.#listeners.invalid.emit({ from, label, error });
         const declared = definition as ChannelDefinition<unknown>;
-        value = new Channel<unknown>(label, this.#byIndex.length, declared, native, refuse);
+        value = new Channel<unknown>(label, this.#byIndex.length, declared, native, this.#waiting, refuse);
         this.#byIndex.push(value);
       }
       if (!(label in this)) Object.defineProperty(this, label, { value, enumerable: true });
@@ -159,7 +155,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   rpc<K extends keyof P & string>(
     label: K,
   ): P[K] extends RpcDefinition<infer Req, infer Res> ? Rpc<Req, Res> : never {
-    return this.#declared(this.#methods, label) as never;
+    return this.#declared(this.#exchange.calls?.methods ?? [], label) as never;
   }
 
   #declared<T extends { readonly label: string }>(all: readonly T[], label: string): T {
@@ -252,6 +248,14 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         this.#listeners.peer.emit({ peer: joined, state: "joined" });
         break;
       }
+      case "queued":
+        settle(this.#waiting.queued, detail as number, error);
+        break;
+      case "confirmed": {
+        const [ticket, ...outcomes] = detail as [number, ...string[]];
+        settle(this.#waiting.confirmed, ticket, outcomes);
+        break;
+      }
       case "closed":
         this.#closed(error);
         break;
@@ -265,8 +269,8 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
       case "path": {
         const path = detail as PeerPath;
         if (path !== "connecting") this.#unreachable.delete(peer);
-        peer.update(peer.state, path);
-        this.#listeners.path.emit({ peer, path });
+        this.#path(peer, path);
+        if (path === "direct") void this.#findTurn(peer);
         break;
       }
       case "connected":
@@ -301,6 +305,19 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     }
   }
 
+  #path(peer: Peer, path: PeerPath): void {
+    peer.update(peer.state, path);
+    this.#listeners.path.emit({ peer, path });
+  }
+
+  /** A direct path may go through a TURN server of either side. */
+  async #findTurn(peer: Peer): Promise<void> {
+    const { connection } = peer;
+    const { localCandidateType, remoteCandidateType } = await selectedPair(connection);
+    if (localCandidateType !== "relay" && remoteCandidateType !== "relay") return;
+    if (peer.path === "direct" && peer.connection === connection) this.#path(peer, "turn");
+  }
+
   #closed(error: PeerloomError | undefined): void {
     this.stats();
     const native = this.#native;
@@ -310,6 +327,10 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     this.#unreachable.clear();
     for (const peer of peers) peer.update("left", "connecting");
     for (const channel of this.#byIndex) channel.close();
+    const { queued, confirmed } = this.#waiting;
+    for (const ticket of queued.keys())
+      settle(queued, ticket, new PeerloomError("closed", "the room is closed"));
+    for (const ticket of confirmed.keys()) settle(confirmed, ticket, []);
     this.#joined.reject(error ?? new PeerloomError("closed", "the room was left while joining"));
     this.#left.resolve();
     this.#listeners.closed.emit(error === undefined ? { reason: "left" } : { reason: error.code, error });
@@ -335,6 +356,11 @@ class Settled {
   });
 }
 
+function settle<T>(waiting: Map<number, (value: T) => void>, ticket: number, value: T): void {
+  waiting.get(ticket)?.(value);
+  waiting.delete(ticket);
+}
+
 const utf8 = new TextEncoder();
 
 /** Labels in the order both sides number them: by their bytes of UTF-8, as the core sorts them. */
@@ -358,6 +384,6 @@ function parseMetadata(text: string): Json | undefined {
 
 function readTraffic(native: NativeRoom): RoomStats {
   const [serverBytesSent = 0, serverBytesReceived = 0, directBytesSent = 0, directBytesReceived = 0] =
-    native.traffic() as number[];
+    native.counts() as number[];
   return { serverBytesSent, serverBytesReceived, directBytesSent, directBytesReceived };
 }

@@ -1,3 +1,4 @@
+import { Calls } from "./calls.js";
 import type { Unsubscribe } from "./events.js";
 import type { Exchange } from "./exchange.js";
 import { encodeJson, passed, readJson } from "./json.js";
@@ -31,15 +32,28 @@ export class Rpc<Req, Res> {
   readonly label: string;
   readonly #method: number;
   readonly #definition: RpcDefinition<Req, Res>;
-  readonly #exchange: Exchange;
+  readonly #calls: Calls;
   #handler: CallHandler<Req, Res> | undefined;
 
   /** @internal */
-  constructor(label: string, method: number, definition: RpcDefinition<Req, Res>, exchange: Exchange) {
+  private constructor(label: string, method: number, definition: RpcDefinition<Req, Res>, calls: Calls) {
     this.label = label;
     this.#method = method;
     this.#definition = definition;
-    this.#exchange = exchange;
+    this.#calls = calls;
+  }
+
+  /** @internal */
+  static declare<Req, Res>(
+    label: string,
+    definition: RpcDefinition<Req, Res>,
+    exchange: Exchange,
+  ): Rpc<Req, Res> {
+    exchange.calls ??= new Calls(exchange);
+    const { methods } = exchange.calls;
+    const rpc = new Rpc(label, methods.length, definition, exchange.calls);
+    methods.push(rpc as Rpc<unknown, unknown>);
+    return rpc;
   }
 
   /**
@@ -66,7 +80,7 @@ export class Rpc<Req, Res> {
     const { signal, timeoutMs = CALL_MS } = options;
     signal?.throwIfAborted();
     const to = typeof peer === "object" ? peer.id : peer;
-    const answer = await this.#exchange.call(to, this.#method, encode(request), timeoutMs, signal);
+    const answer = await this.#calls.call(to, this.#method, encode(request), timeoutMs, signal);
     return decode(answer, this.#definition.response);
   }
 

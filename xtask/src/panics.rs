@@ -2,7 +2,8 @@
 //!
 //! A panic in the browser ends in a trap either way, and its message goes to a standard error that does not exist. The
 //! code that puts the message together is a tenth of the module, and is in the precompiled standard library, where no
-//! setting of stable Rust reaches it.
+//! setting of stable Rust reaches it. With it goes `Debug`, which only those messages are written with: printing a value
+//! that way traps too.
 
 use std::ops::Range;
 
@@ -34,7 +35,9 @@ pub(crate) fn strip(wasm: &[u8]) -> Result<Vec<u8>> {
         let (Some(name), FunctionKind::Local(code)) = (&function.name, &mut function.kind) else { continue };
         // Without its hash.
         let name = format!("{:#}", demangle(name));
-        let panics = PANICS.iter().any(|start| name.starts_with(start)) || name.ends_with("::assert_failed");
+        let panics = PANICS.iter().any(|start| name.starts_with(start))
+            || name.ends_with("::assert_failed")
+            || name.ends_with(" as core::fmt::Debug>::fmt");
         if panics {
             found |= name == "core::panicking::panic_fmt";
             let body = code.entry_block();

@@ -1,20 +1,12 @@
 //! The page's monotonic clock, and one timer.
 
 use gloo::timers::callback::Timeout;
-use js_sys::{Date, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::Performance;
 
-thread_local! {
-    /// Looked up once: every message asks for the time, and each look copies a name to JavaScript.
-    static PERFORMANCE: Option<Performance> =
-        Reflect::get(&js_sys::global(), &JsValue::from_str("performance")).ok().and_then(|p| p.dyn_into().ok());
-}
+use super::globals;
 
-/// Milliseconds that never go back. `performance.now()` where there is one, which is everywhere a page can connect.
+/// Milliseconds that never go back.
 pub(crate) fn now_ms() -> u64 {
-    let now = PERFORMANCE.with(|performance| performance.as_ref().map(Performance::now));
-    now.unwrap_or_else(Date::now).max(0.0) as u64
+    globals::performance_now() as u64
 }
 
 /// One timer that is set again and again.

@@ -5,25 +5,22 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::rc::{Rc, Weak};
-use std::task::Poll;
+use std::rc::Rc;
 
-use futures::future::LocalBoxFuture;
-use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array};
+use js_sys::{ArrayBuffer, Object, Uint8Array};
 use peerloom_protocol::action::{ConnectionId, Start};
 use peerloom_protocol::hello::{Delivery, Hello};
 use peerloom_protocol::{control, limits, sdp};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::spawn_local;
 use web_sys::{
     MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelInit, RtcDataChannelState,
     RtcDataChannelType, RtcIceCandidateInit, RtcPeerConnection, RtcPeerConnectionIceEvent,
     RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
 };
 
+use super::globals;
 use super::listener::EventListener;
-use super::promise::settled;
+use super::promise::when_settled;
 use crate::error::Error;
 
 /// What a connection reports. The numbers are data-channel ids: 0 is the control channel.
@@ -41,22 +38,23 @@ pub(crate) enum ConnectionEvent {
 }
 
 enum Operation {
-    /// Was begun, and ends with the local description.
-    Start(LocalBoxFuture<'static, Result<String, JsValue>>),
-    SetAnswer(String),
+    SetRemote(RtcSdpType, String),
+    /// Has the browser make and apply the description that is due: an answer to the offer it was given, or an offer.
+    SetLocal,
+    /// Reports the local description.
+    Describe,
     AddCandidate(String),
 }
 
-/// What waits to be carried out on a connection.
-#[derive(Default)]
+/// What waits to be carried out on a connection. The connection alone holds it: a promise of a connection that is closed
+/// meanwhile is never settled, and whoever waited for it would be there for ever, and keep the connection.
 struct Operations {
+    pc: RtcPeerConnection,
+    report: Rc<dyn Fn(ConnectionEvent)>,
     waiting: RefCell<VecDeque<Operation>>,
     /// One is being carried out, and the next will follow.
     busy: Cell<bool>,
 }
-
-/// Something that waits for the browser; None when it is done, or not wanted any more.
-type Task = Rc<RefCell<Option<LocalBoxFuture<'static, ()>>>>;
 
 /// See the [module](self). Dropping it closes the connection and reports nothing more.
 pub(crate) struct Connection {
@@ -68,9 +66,6 @@ pub(crate) struct Connection {
     pc: RtcPeerConnection,
     report: Rc<dyn Fn(ConnectionEvent)>,
     operations: Rc<Operations>,
-    /// What waits for the browser. A promise of a connection that is closed meanwhile is never settled: whoever waited for
-    /// it would be there for ever, and keep the connection.
-    tasks: RefCell<Vec<Task>>,
     pub(crate) sent_bytes: Cell<u64>,
 }
 
@@ -98,12 +93,12 @@ impl Connection {
         let pc = pc.map_err(thrown)?;
         let report: Rc<dyn Fn(ConnectionEvent)> = Rc::new(move |event| report(id, event));
         let listeners = connection_listeners(&pc, &report);
-        let (channels, unopened, operations) = (Vec::new(), Rc::default(), Rc::default());
-        let (tasks, sent_bytes) = (RefCell::default(), Cell::new(0));
-        let mut connection =
-            Self { listeners, channels, unopened, pc, report, operations, tasks, sent_bytes };
+        let (waiting, busy) = (RefCell::default(), Cell::new(false));
+        let operations = Rc::new(Operations { pc: pc.clone(), report: report.clone(), waiting, busy });
+        let (channels, unopened, sent_bytes) = (Vec::new(), Rc::default(), Cell::new(0));
+        let mut connection = Self { listeners, channels, unopened, pc, report, operations, sent_bytes };
         connection.add_channel(control::LABEL, Delivery::Ordered);
-        connection.queue(Operation::Start(begin(&connection.pc, start)));
+        connection.start(start);
         Ok(connection)
     }
 
@@ -127,31 +122,31 @@ impl Connection {
         self.channels.push(channel);
     }
 
+    /// Makes and applies the local description. The browser has its first task when this returns, and works on it while
+    /// the rest of the connection, and others, are made.
+    fn start(&self, start: Start) {
+        let offer = |sdp| Operation::SetRemote(RtcSdpType::Offer, sdp);
+        match start {
+            Start::Offer { role_hint: false } => {}
+            Start::Offer { role_hint: true } => {
+                self.queue(offer(sdp::ROLE_HINT_OFFER.to_owned()));
+                self.queue(Operation::SetLocal);
+            }
+            Start::Answer { offer: sdp } => self.queue(offer(sdp)),
+        }
+        self.queue(Operation::SetLocal);
+        self.queue(Operation::Describe);
+    }
+
     fn queue(&self, operation: Operation) {
         self.operations.waiting.borrow_mut().push_back(operation);
         if !self.operations.busy.replace(true) {
-            self.spawn(operate(self.pc.clone(), self.operations.clone(), Rc::downgrade(&self.report)));
+            proceed(&self.operations);
         }
     }
 
-    /// Runs a task that ends with the connection.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        let task: Task = Rc::new(RefCell::new(Some(Box::pin(task))));
-        let mut tasks = self.tasks.borrow_mut();
-        tasks.retain(|task| task.try_borrow().map_or(true, |task| task.is_some()));
-        tasks.push(task.clone());
-        spawn_local(poll_fn(move |context| {
-            let mut task = task.borrow_mut();
-            let polled = task.as_mut().map_or(Poll::Ready(()), |task| task.as_mut().poll(context));
-            if polled.is_ready() {
-                *task = None;
-            }
-            polled
-        }));
-    }
-
     pub(crate) fn set_answer(&self, sdp: String) {
-        self.queue(Operation::SetAnswer(sdp));
+        self.queue(Operation::SetRemote(RtcSdpType::Answer, sdp));
     }
 
     pub(crate) fn add_candidate(&self, line: String) {
@@ -187,12 +182,6 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.listeners.clear();
-        for task in self.tasks.take() {
-            // One that is at work right now finds its connection gone.
-            if let Ok(mut task) = task.try_borrow_mut() {
-                *task = None;
-            }
-        }
         self.pc.close();
     }
 }
@@ -203,11 +192,9 @@ impl Drop for Connection {
 fn collect_closed() {
     const BUFFERS: usize = 4;
     const BUFFER_BYTES: f64 = 33_554_432.0;
-    let buffer = Reflect::get(&js_sys::global(), &JsValue::from_str("ArrayBuffer")).ok();
-    let Some(buffer) = buffer.and_then(|buffer| buffer.dyn_into::<Function>().ok()) else { return };
     for _ in 0..BUFFERS {
         // Where there is no room for it, there is none for a connection either.
-        let _ = Reflect::construct(&buffer, &Array::of1(&BUFFER_BYTES.into()));
+        let _ = globals::ArrayBuffer::new(BUFFER_BYTES);
     }
 }
 
@@ -287,69 +274,41 @@ fn channel_listeners(
     ]);
 }
 
-/// Carries out operations until none waits or the connection is dropped.
-async fn operate(pc: RtcPeerConnection, operations: Rc<Operations>, report: Weak<dyn Fn(ConnectionEvent)>) {
-    loop {
-        let Some(operation) = operations.waiting.borrow_mut().pop_front() else { break };
-        let done = match operation {
-            Operation::Start(begun) => begun.await.map(Some),
-            Operation::SetAnswer(sdp) => {
-                settled(set_remote(&pc, RtcSdpType::Answer, &sdp)).await.map(|_| None)
-            }
-            Operation::AddCandidate(line) => {
-                add_candidate(&pc, &line).await;
-                Ok(None)
-            }
-        };
-        let Some(report) = report.upgrade() else { return };
-        match done {
-            Ok(Some(sdp)) => report(ConnectionEvent::LocalDescription(sdp)),
-            Ok(None) => {}
-            Err(_) => report(ConnectionEvent::Lost),
+/// Begins the next operation; the one after it follows when that is done. Ends when none waits.
+fn proceed(operations: &Rc<Operations>) {
+    let Operations { pc, report, waiting, busy } = &**operations;
+    let next = waiting.borrow_mut().pop_front();
+    let (promise, must_succeed) = match next {
+        None => {
+            busy.set(false);
+            return;
         }
-    }
-    operations.busy.set(false);
-}
-
-/// Makes and applies the local description. The browser has its first task when this returns, and works on it while the
-/// rest of the connection, and others, are made.
-fn begin(pc: &RtcPeerConnection, start: Start) -> LocalBoxFuture<'static, Result<String, JsValue>> {
-    let offered = match &start {
-        Start::Offer { role_hint: false } => None,
-        Start::Offer { role_hint: true } => Some(sdp::ROLE_HINT_OFFER),
-        Start::Answer { offer } => Some(&**offer),
+        Some(Operation::Describe) => {
+            let sdp = pc.local_description().map(|description| description.sdp()).unwrap_or_default();
+            report(ConnectionEvent::LocalDescription(sdp));
+            return proceed(operations);
+        }
+        Some(Operation::SetRemote(kind, sdp)) => {
+            let description = RtcSessionDescriptionInit::new(kind);
+            description.set_sdp(&sdp);
+            (pc.set_remote_description(&description), true)
+        }
+        Some(Operation::SetLocal) => (pc.set_local_description(Object::new().unchecked_ref()), true),
+        Some(Operation::AddCandidate(line)) => {
+            let init = RtcIceCandidateInit::new(&line);
+            init.set_sdp_mid(Some("0"));
+            init.set_sdp_m_line_index(Some(0));
+            // A candidate that this browser cannot use is no reason to give the connection up.
+            (pc.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init)), false)
+        }
     };
-    let offered = offered.map(|offer| set_remote(pc, RtcSdpType::Offer, offer));
-    // Without a remote description to answer, an offer.
-    let offer_follows = !matches!(start, Start::Answer { .. });
-    let pc = pc.clone();
-    Box::pin(async move {
-        if let Some(offered) = offered {
-            settled(offered).await?;
-            settled(set_local(&pc)).await?;
+    let operations = Rc::downgrade(operations);
+    when_settled(&promise, move |settled| {
+        let Some(operations) = operations.upgrade() else { return };
+        if must_succeed && settled.is_err() {
+            operations.waiting.borrow_mut().clear();
+            (operations.report)(ConnectionEvent::Lost);
         }
-        if offer_follows {
-            settled(set_local(&pc)).await?;
-        }
-        Ok(pc.local_description().map(|description| description.sdp()).unwrap_or_default())
-    })
-}
-
-fn set_remote(pc: &RtcPeerConnection, kind: RtcSdpType, sdp: &str) -> Promise {
-    let description = RtcSessionDescriptionInit::new(kind);
-    description.set_sdp(sdp);
-    pc.set_remote_description(&description)
-}
-
-/// Has the browser make and apply the description that is due: an answer to the offer it was given, or an offer.
-fn set_local(pc: &RtcPeerConnection) -> Promise {
-    pc.set_local_description(Object::new().unchecked_ref())
-}
-
-/// A candidate that this browser cannot use is no reason to give the connection up.
-async fn add_candidate(pc: &RtcPeerConnection, line: &str) {
-    let init = RtcIceCandidateInit::new(line);
-    init.set_sdp_mid(Some("0"));
-    init.set_sdp_m_line_index(Some(0));
-    let _ = settled(pc.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init))).await;
+        proceed(&operations);
+    });
 }

@@ -7,6 +7,7 @@ mod buffer;
 mod clock;
 mod connection;
 mod exchange;
+mod globals;
 mod listener;
 mod page;
 mod payload;
@@ -22,7 +23,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::{Rc, Weak};
 
-use js_sys::{Reflect, Uint8Array};
+use js_sys::Uint8Array;
 use peerloom_protocol::action::{Action, Command, ConnectionId, Event, Input, PeerPath};
 use peerloom_protocol::call::Event as CallEvent;
 use peerloom_protocol::hello::Hello;
@@ -31,8 +32,8 @@ use peerloom_protocol::node::{Config, Node};
 use peerloom_protocol::session::{Options, Transport};
 use peerloom_protocol::sorted_map::SortedMap;
 use peerloom_protocol::stream::Event as StreamEvent;
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::spawn_local;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
 use web_sys::RtcConfiguration;
 
 use crate::error::Error;
@@ -43,8 +44,12 @@ pub(crate) use exchange::End;
 use listener::EventListener;
 use page::Keepsake;
 pub(crate) use payload::Payload;
-pub(crate) use sends::{Outcomes, Sending};
-use sends::{Tickets, failure};
+#[cfg(feature = "typed")]
+pub(crate) use sends::Sending;
+#[cfg(feature = "typed")]
+use sends::Tickets;
+use sends::failure;
+pub(crate) use sends::{Outcomes, Ticket};
 use socket::{Socket, SocketEvent};
 pub use stats::{Path, PeerStats, Traffic};
 
@@ -56,10 +61,14 @@ pub(crate) trait Sink {
     /// Something happened in the room.
     fn event(&self, event: &Event);
     /// How the peer is reached from now on; None while it is not. That a connection goes through a TURN server is found
-    /// out a moment after it is in use.
+    /// out a moment after it is in use, and told by the feature `typed` only.
     fn path(&self, peer: PeerId, path: Option<Path>);
     /// Whole messages, as ranges of one buffer, in order. [`Driver::consumed`] is to be told when they are taken.
     fn messages(&self, source: Source, buffer: &Uint8Array, ranges: &[Range<usize>]);
+    /// A message that waited is queued, or will not be sent.
+    fn queued(&self, _ticket: Ticket, _result: &Result<(), Error>) {}
+    /// What became of a message, where that was asked for.
+    fn confirmed(&self, _ticket: Ticket, _outcomes: &Outcomes) {}
     /// Something happened to a stream. The bytes are its data, as a view of a larger buffer;
     /// [`Driver::stream_consumed`] is to be told when they are taken.
     fn stream(&self, peer: PeerId, event: &StreamEvent, bytes: Option<&Uint8Array>);
@@ -114,6 +123,19 @@ pub(crate) fn server_address(url: &str) -> Result<String, Error> {
     Ok(format!("{scheme}://{rest}{path}"))
 }
 
+thread_local! {
+    /// Rooms with something to flush at the end of this task.
+    static UNFLUSHED: RefCell<Vec<Weak<Driver>>> = const { RefCell::new(Vec::new()) };
+    /// Made once: a callback of its own for every flush costs more than most flushes.
+    static FLUSH: Closure<dyn FnMut()> = Closure::new(|| {
+        for driver in UNFLUSHED.take() {
+            if let Some(driver) = driver.upgrade() {
+                driver.flush();
+            }
+        }
+    });
+}
+
 /// A room that runs by itself. Dropping the last handle leaves it.
 pub(crate) struct Driver {
     url: String,
@@ -123,7 +145,9 @@ pub(crate) struct Driver {
     node: RefCell<Node<Payload, Buffer>>,
     socket: RefCell<Option<Socket>>,
     connections: RefCell<SortedMap<ConnectionId, Connection>>,
+    #[cfg(feature = "typed")]
     queued: RefCell<Tickets<Result<(), Error>>>,
+    #[cfg(feature = "typed")]
     confirmed: RefCell<Tickets<Outcomes>>,
     traffic: RefCell<Traffic>,
     timer: RefCell<Timer>,
@@ -137,11 +161,8 @@ pub(crate) struct Driver {
 
 /// 256 bits fit for keys.
 fn entropy() -> Result<[u8; 32], Error> {
-    let missing = || Error::Browser("there is no crypto.getRandomValues".to_owned());
-    let crypto = Reflect::get(&js_sys::global(), &JsValue::from_str("crypto")).ok();
-    let crypto = crypto.and_then(|crypto| crypto.dyn_into::<web_sys::Crypto>().ok()).ok_or_else(missing)?;
     let mut bytes = [0; 32];
-    crypto.get_random_values_with_u8_array(&mut bytes).map_err(|_| missing())?;
+    globals::random_values(&mut bytes).map_err(|error| Error::thrown(&error))?;
     Ok(bytes)
 }
 
@@ -169,7 +190,9 @@ impl Driver {
             node: RefCell::new(node),
             socket: RefCell::default(),
             connections: RefCell::default(),
+            #[cfg(feature = "typed")]
             queued: RefCell::default(),
+            #[cfg(feature = "typed")]
             confirmed: RefCell::default(),
             traffic: RefCell::default(),
             timer: RefCell::default(),
@@ -243,9 +266,15 @@ impl Driver {
             }
             Action::Queued(ticket, result) => {
                 let result = result.map_err(|error| failure(error, 0));
+                self.sink.queued(ticket, &result);
+                #[cfg(feature = "typed")]
                 self.queued.borrow_mut().settle(ticket, result);
             }
-            Action::Confirmed(ticket, outcomes) => self.confirmed.borrow_mut().settle(ticket, outcomes),
+            Action::Confirmed(ticket, outcomes) => {
+                self.sink.confirmed(ticket, &outcomes);
+                #[cfg(feature = "typed")]
+                self.confirmed.borrow_mut().settle(ticket, outcomes);
+            }
             // A newer core may know actions that this driver does not: they are then ours to add.
             _ => {}
         }
@@ -261,9 +290,8 @@ impl Driver {
             }
             Command::CloseSocket { will_return } => self.drop_socket(will_return),
             Command::AskServer => {
-                let (me, url) = (self.me.clone(), self.url.clone());
-                spawn_local(async move {
-                    let answers = socket::answers(&url).await;
+                let me = self.me.clone();
+                socket::ask(&self.url, move |answers| {
                     if let Some(driver) = me.upgrade() {
                         driver.feed(Input::ServerAnswers(answers));
                     }
@@ -309,6 +337,8 @@ impl Driver {
                     PeerPath::Direct(_) => Some(Path::Direct),
                 };
                 self.sink.path(*id, known);
+                // The TypeScript face finds it out by itself.
+                #[cfg(feature = "typed")]
                 if let PeerPath::Direct(connection) = path {
                     self.find_path(*id, *connection);
                 }
@@ -384,12 +414,8 @@ impl Driver {
     /// Lets everything sent in this task leave together at its end.
     fn schedule_flush(&self) {
         if !self.flush_scheduled.replace(true) {
-            let me = self.me.clone();
-            spawn_local(async move {
-                if let Some(driver) = me.upgrade() {
-                    driver.flush();
-                }
-            });
+            UNFLUSHED.with_borrow_mut(|drivers| drivers.push(self.me.clone()));
+            FLUSH.with(|flush| globals::queue_microtask(flush.as_ref().unchecked_ref()));
         }
     }
 

@@ -7,6 +7,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{EventTarget, Storage};
 
 use super::Driver;
+use super::globals::WINDOW;
 use super::listener::EventListener;
 
 /// Where this tab keeps the token of a room from one page to the next.
@@ -17,7 +18,7 @@ pub(super) struct Keepsake {
 
 fn storage() -> Option<Storage> {
     // Denied in sandboxed frames.
-    web_sys::window()?.session_storage().ok()?
+    WINDOW.with(|window| window.as_ref()?.session_storage().ok()?)
 }
 
 impl Keepsake {
@@ -56,7 +57,7 @@ fn persisted(event: &web_sys::Event) -> bool {
 
 impl Driver {
     pub(super) fn listen_to_page(&self) {
-        let Some(window) = web_sys::window() else { return };
+        let Some(window) = WINDOW.with(Clone::clone) else { return };
         let on = |target: &EventTarget, name: &'static str, act: fn(&Driver, &web_sys::Event)| {
             let me = self.me.clone();
             EventListener::new(target, name, move |event| {

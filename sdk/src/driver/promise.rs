@@ -1,45 +1,49 @@
-//! Waiting for the browser's promises.
+//! What a promise comes to.
+//!
+//! By callbacks, not futures: what waits in the driver is a step or two long, and the machinery of tasks and wakers is
+//! larger than all of it. Only the Rust API brings that.
 
-use std::cell::RefCell;
-use std::future::poll_fn;
+use std::cell::Cell;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 
 use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 
-type Settled = Result<JsValue, JsValue>;
+pub(super) type Settled = Result<JsValue, JsValue>;
 
-/// What a promise has come to, and who waits for that.
-#[derive(Default)]
-struct Slot {
-    settled: Option<Settled>,
-    waiting: Option<Waker>,
+/// Calls `then` once the promise is settled, in a task of its own. The promises of a connection that is closed meanwhile
+/// never are: `then` belongs to the promise, and is freed when that is collected. It must not hold the connection, which
+/// would keep both.
+pub(super) fn when_settled(promise: &Promise, then: impl FnOnce(Settled) + 'static) {
+    start(promise, Box::new(then));
 }
 
-/// As `JsFuture`. That one is a circle until its promise is settled, and the promises of a connection that is closed
-/// meanwhile never are. Here both functions belong to the promise, and are freed when it is collected.
-pub(super) async fn settled(promise: Promise) -> Settled {
-    let slot = Rc::new(RefCell::new(Slot::default()));
+// Apart, so that it is compiled once.
+fn start(promise: &Promise, then: Box<dyn FnOnce(Settled)>) {
+    let then = Rc::new(Cell::new(Some(then)));
     let tell = |wrap: fn(JsValue) -> Settled| {
-        let slot = slot.clone();
+        let then = then.clone();
         let told = Closure::<dyn FnMut(JsValue)>::new(move |value| {
-            let mut slot = slot.borrow_mut();
-            slot.settled = Some(wrap(value));
-            if let Some(waker) = slot.waiting.take() {
-                waker.wake();
+            if let Some(then) = then.take() {
+                then(wrap(value));
             }
         });
         told.into_js_value()
     };
-    let then = Reflect::get(&promise, &JsValue::from_str("then"))?.unchecked_into::<Function>();
-    then.apply(&promise, &Array::of2(&tell(Ok), &tell(Err)))?;
-    drop(promise);
-    poll_fn(move |context| {
-        let mut slot = slot.borrow_mut();
-        slot.waiting = Some(context.waker().clone());
-        slot.settled.take().map_or(Poll::Pending, Poll::Ready)
-    })
-    .await
+    // A promise has this method, and calling it throws nothing.
+    if let Ok(method) = Reflect::get(promise, &JsValue::from_str("then")) {
+        let _ = method.unchecked_into::<Function>().apply(promise, &Array::of2(&tell(Ok), &tell(Err)));
+    }
+}
+
+/// The same for whoever waits in Rust.
+#[cfg(feature = "typed")]
+pub(super) async fn settled(promise: &Promise) -> Settled {
+    let (sender, receiver) = futures::channel::oneshot::channel();
+    when_settled(promise, move |settled| {
+        // Whoever waited may be gone.
+        let _ = sender.send(settled);
+    });
+    receiver.await.unwrap_or(Err(JsValue::UNDEFINED))
 }

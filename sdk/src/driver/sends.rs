@@ -1,7 +1,9 @@
 //! Sending: the core decides, and tells by ticket what became of a message.
 
+#[cfg(feature = "typed")]
 use std::collections::VecDeque;
 
+#[cfg(feature = "typed")]
 use futures::channel::oneshot;
 use peerloom_protocol::action::{Outcome, SendFailure};
 use peerloom_protocol::channel::{Payload as _, SendError};
@@ -19,6 +21,7 @@ pub(crate) type Ticket = u32;
 pub(crate) type Outcomes = Vec<(PeerId, Outcome)>;
 
 /// What became of a send.
+#[cfg(feature = "typed")]
 pub(crate) struct Sending {
     pub(crate) ticket: Ticket,
     /// Tells when it is queued; None when it is already.
@@ -27,15 +30,18 @@ pub(crate) struct Sending {
     pub(crate) confirmed: Option<oneshot::Receiver<Outcomes>>,
 }
 
-/// Who waits for word of a message. Mostly settled in the order they came, so searching from the front is quick.
+/// Who waits for word of a message. JavaScript keeps its own. Mostly settled in the order they came, so searching from the front is quick.
+#[cfg(feature = "typed")]
 pub(super) struct Tickets<T>(VecDeque<(Ticket, oneshot::Sender<T>)>);
 
+#[cfg(feature = "typed")]
 impl<T> Default for Tickets<T> {
     fn default() -> Self {
         Self(VecDeque::new())
     }
 }
 
+#[cfg(feature = "typed")]
 impl<T> Tickets<T> {
     fn open(&mut self, ticket: Ticket) -> oneshot::Receiver<T> {
         let (sender, receiver) = oneshot::channel();
@@ -67,8 +73,9 @@ pub(super) fn failure(failure: SendFailure, len: usize) -> Error {
 }
 
 impl Driver {
-    /// Sends messages to one peer, or to all. They wait while a receiver's queue is over the high-water mark. With
-    /// `confirm_ms`, tells within that time what became of the last.
+    /// Sends messages to one peer, or to all. When they wait, because a receiver's queue is over the high-water mark,
+    /// [`Sink::queued`](super::Sink::queued) tells when they no longer do. With `confirm_ms`,
+    /// [`Sink::confirmed`](super::Sink::confirmed) tells within that time what became of the last.
     ///
     /// # Errors
     /// `message-too-large`, `peer-gone` or `closed`; nothing was sent then.
@@ -78,21 +85,38 @@ impl Driver {
         payloads: Vec<Payload>,
         to: Option<PeerId>,
         confirm_ms: Option<u64>,
-    ) -> Result<Sending, Error> {
+    ) -> Result<Sent, Error> {
         let len = payloads.iter().map(Payload::len).max().unwrap_or_default();
         let sent = self.node.borrow_mut().send(now_ms(), channel, payloads, to, confirm_ms);
-        let Sent { ticket, waits, flush } = sent.map_err(|error| failure(error, len))?;
-        let queued = waits.then(|| self.queued.borrow_mut().open(ticket));
-        let confirmed = confirm_ms.map(|_| self.confirmed.borrow_mut().open(ticket));
-        if flush {
+        let sent = sent.map_err(|error| failure(error, len))?;
+        if sent.flush {
             self.schedule_flush();
         }
+        Ok(sent)
+    }
+
+    /// As [`Driver::send`] of one message, for whoever waits for it in Rust.
+    ///
+    /// # Errors
+    /// The same.
+    #[cfg(feature = "typed")]
+    pub(crate) fn send_watched(
+        &self,
+        channel: ChannelIndex,
+        payload: Payload,
+        to: Option<PeerId>,
+        confirm_ms: Option<u64>,
+    ) -> Result<Sending, Error> {
+        let Sent { ticket, waits, .. } = self.send(channel, vec![payload], to, confirm_ms)?;
+        let queued = waits.then(|| self.queued.borrow_mut().open(ticket));
+        let confirmed = confirm_ms.map(|_| self.confirmed.borrow_mut().open(ticket));
         Ok(Sending { ticket, queued, confirmed })
     }
 
     /// Takes a waiting send back. It is then not sent at all; a send already queued goes out.
     pub(crate) fn cancel(&self, channel: ChannelIndex, ticket: Ticket) {
         self.node.borrow_mut().cancel(now_ms(), channel, ticket);
+        #[cfg(feature = "typed")]
         self.queued.borrow_mut().take(ticket);
         self.schedule_flush();
     }

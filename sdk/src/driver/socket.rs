@@ -7,8 +7,9 @@ use peerloom_protocol::signal::close;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{BinaryType, MessageEvent, RequestInit, RequestMode, Response, WebSocket};
 
+use super::globals;
 use super::listener::EventListener;
-use super::promise::settled;
+use super::promise::when_settled;
 use crate::error::Error;
 
 /// What a socket reports.
@@ -72,16 +73,16 @@ impl Socket {
     }
 }
 
-/// Whether a server answers at the address of a WebSocket. Servers before it answer with 500 and up when it is down; the
+/// Tells whether a server answers at the address of a WebSocket. Servers before it answer with 500 and up when it is down; the
 /// status of another origin's answer cannot be read, and counts as a good one.
-pub(crate) async fn answers(url: &str) -> bool {
+pub(crate) fn ask(url: &str, then: impl FnOnce(bool) + 'static) {
     // "ws" in front becomes "http", and so "wss" "https".
     let url = format!("http{}", url.get(2..).unwrap_or_default());
     let request = RequestInit::new();
     request.set_mode(RequestMode::NoCors);
-    let Some(window) = web_sys::window() else { return false };
-    let response = settled(window.fetch_with_str_and_init(&url, &request)).await;
-    response.is_ok_and(|response| response.unchecked_ref::<Response>().status() < 500)
+    when_settled(&globals::fetch(&url, &request), move |response| {
+        then(response.is_ok_and(|response| response.unchecked_ref::<Response>().status() < 500));
+    });
 }
 
 impl Drop for Socket {

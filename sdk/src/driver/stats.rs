@@ -1,13 +1,17 @@
 //! What can be told of a connection: its path, its round trip, its bytes.
 
+#[cfg(feature = "typed")]
 use js_sys::{Array, Map, Reflect};
+#[cfg(feature = "typed")]
 use peerloom_protocol::action::{ConnectionId, PeerPath};
 use peerloom_protocol::id::PeerId;
+#[cfg(feature = "typed")]
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::RtcPeerConnection;
 
 use super::Driver;
-use super::promise::settled;
+#[cfg(feature = "typed")]
+use super::promise::{Settled, settled, when_settled};
 
 /// How a connected peer is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,14 +77,17 @@ pub struct PeerStats {
     pub received_messages: u64,
 }
 
+#[cfg(feature = "typed")]
 fn field(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &JsValue::from_str(name)).unwrap_or_default()
 }
 
-/// Reads the selected pair out of `getStats()` (W3C webrtc-stats).
-async fn selected_pair(pc: &RtcPeerConnection) -> Option<PeerStats> {
+/// Reads the selected pair out of `getStats()` (W3C webrtc-stats). The TypeScript face does so by itself, in a quarter of
+/// the bytes.
+#[cfg(feature = "typed")]
+fn selected_pair(report: Settled) -> Option<PeerStats> {
     // A report has what a map has.
-    let report: Map = settled(pc.get_stats()).await.ok()?.unchecked_into();
+    let report: Map = report.ok()?.unchecked_into();
     let values = Array::from(&report.values());
     let of_type = |name: &str| {
         let of_type = move |value: &JsValue| field(value, "type").as_string().as_deref() == Some(name);
@@ -115,31 +122,42 @@ impl Driver {
         self.connections.borrow().get(&id).map(|connection| connection.pc().clone())
     }
 
-    /// Counts and the selected path of a peer's connection. Fields the browser does not tell stay empty.
-    pub(crate) async fn peer_stats(&self, peer: PeerId) -> PeerStats {
-        let mut stats = match self.connection(peer) {
-            Some(pc) => selected_pair(&pc).await.unwrap_or_default(),
-            None => PeerStats::default(),
-        };
+    /// What is known of a peer without asking the browser.
+    pub(crate) fn peer_counts(&self, peer: PeerId) -> PeerStats {
         let counts = self.node.borrow().peer_stats(peer);
         let connection = self.node.borrow().connection_of(peer);
         let connections = self.connections.borrow();
         let connection = connection.and_then(|id| connections.get(&id));
-        stats.rtt_ms = stats.rtt_ms.or(counts.rtt_ms.map(|ms| ms as f64));
-        stats.sent_bytes = connection.map_or(0, |connection| connection.sent_bytes.get());
-        stats.received_bytes = counts.received_bytes;
-        stats.sent_messages = counts.sent_messages;
-        stats.received_messages = counts.received_messages;
-        stats
+        PeerStats {
+            rtt_ms: counts.rtt_ms.map(|ms| ms as f64),
+            sent_bytes: connection.map_or(0, |connection| connection.sent_bytes.get()),
+            received_bytes: counts.received_bytes,
+            sent_messages: counts.sent_messages,
+            received_messages: counts.received_messages,
+            ..PeerStats::default()
+        }
+    }
+
+    /// Counts and the selected path of a peer's connection. Fields the browser does not tell stay empty.
+    #[cfg(feature = "typed")]
+    pub(crate) async fn peer_stats(&self, peer: PeerId) -> PeerStats {
+        let pair = match self.connection(peer) {
+            Some(pc) => selected_pair(settled(&pc.get_stats()).await).unwrap_or_default(),
+            None => PeerStats::default(),
+        };
+        let counts = self.peer_counts(peer);
+        let (local_candidate, remote_candidate) = (pair.local_candidate, pair.remote_candidate);
+        PeerStats { rtt_ms: pair.rtt_ms.or(counts.rtt_ms), local_candidate, remote_candidate, ..counts }
     }
 
     /// Tells the application when a connection turns out to go through a TURN server.
+    #[cfg(feature = "typed")]
     pub(super) fn find_path(&self, peer: PeerId, connection: ConnectionId) {
         let connections = self.connections.borrow();
         let Some(known) = connections.get(&connection) else { return };
-        let (pc, me) = (known.pc().clone(), self.me.clone());
-        known.spawn(async move {
-            let pair = selected_pair(&pc).await.unwrap_or_default();
+        let me = self.me.clone();
+        when_settled(&known.pc().get_stats(), move |report| {
+            let pair = selected_pair(report).unwrap_or_default();
             let is_relay = |kind: &Option<String>| kind.as_deref() == Some("relay");
             let turn = is_relay(&pair.local_candidate) || is_relay(&pair.remote_candidate);
             let Some(driver) = me.upgrade().filter(|_| turn) else { return };

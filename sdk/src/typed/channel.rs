@@ -51,7 +51,7 @@ impl RawChannel {
         to: To,
         payload: Payload,
     ) -> Result<(), Error> {
-        let Sending { ticket, queued, .. } = driver.send(index, vec![payload], to.peer(), None)?;
+        let Sending { ticket, queued, .. } = driver.send_watched(index, payload, to.peer(), None)?;
         queue(driver, index, ticket, queued).await
     }
 
@@ -65,7 +65,7 @@ impl RawChannel {
     ) -> Result<Vec<(PeerId, Outcome)>, Error> {
         let timeout_ms = Some(u64::from(timeout_ms));
         let Sending { ticket, queued, confirmed } =
-            driver.send(index, vec![payload], to.peer(), timeout_ms)?;
+            driver.send_watched(index, payload, to.peer(), timeout_ms)?;
         queue(driver, index, ticket, queued).await?;
         match confirmed {
             Some(confirmed) => confirmed.await.map_err(|_| Error::Closed),
