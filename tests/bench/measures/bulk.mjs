@@ -71,7 +71,7 @@ export async function run({ runs, say, quiet, mebibytes, smoke }) {
       say(`${amount} MiB, ${between}`);
       const present = contenders.filter((one) => arena.contenders.includes(one));
       const cells = await rounds(
-        { runs, say, warmUp: !smoke },
+        { runs, say, smoke },
         present,
         (contender, round) => {
           const bytes = (round === 0 ? Math.min(16, amount) : amount) * MEBIBYTE;

@@ -56,7 +56,7 @@ export async function run({ runs, say, quiet, log, urgent, smoke }) {
       if (!path) continue;
       const launched = await far.launch(kind, path);
       const cells = await rounds(
-        { runs, say, warmUp: !smoke },
+        { runs, say, smoke },
         far.contenders.filter(({ rival }) => kind === "chromium" || !rival),
         (contender) => trial({ far, launched, contender, quiet, settleMs: SETTLE_MS }),
         ({ messageMs }) => `${messageMs.toFixed(0)} ms`,

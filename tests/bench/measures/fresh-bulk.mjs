@@ -44,7 +44,7 @@ export async function run({ runs, say, quiet, mebibytes, smoke }) {
   try {
     await quiet.wait(1_000);
     const cells = await rounds(
-      { runs, say, warmUp: !smoke },
+      { runs, say, smoke },
       arena.contenders,
       (contender) => trial(arena, contender, amount * MEBIBYTE),
       (rate) => `${rate.toFixed(1)} MiB/s`,

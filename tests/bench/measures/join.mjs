@@ -48,7 +48,7 @@ export async function run({ runs, say, quiet, smoke }) {
   try {
     await quiet.wait(1_000);
     const cells = await rounds(
-      { runs, say, warmUp: !smoke },
+      { runs, say, smoke },
       arena.contenders,
       (contender) => trial({ arena, contender, smoke }),
       ({ messageMs }) => `${messageMs.toFixed(0)} ms`,

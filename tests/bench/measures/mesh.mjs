@@ -55,7 +55,7 @@ export async function run({ runs, say, quiet, smoke }) {
       say(`${size} pages`);
       await quiet.wait(1_000);
       const cells = await rounds(
-        { runs, say, warmUp: !smoke },
+        { runs, say, smoke },
         arena.contenders,
         (contender) => trial({ arena, contender, size, smoke }),
         ({ mesh }) => `${mesh.toFixed(0)} ms`,

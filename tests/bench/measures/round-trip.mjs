@@ -51,7 +51,7 @@ export async function run({ runs, say, quiet, smoke }) {
     for (const { kinds, contenders } of pairs) {
       const between = kinds[0] === kinds[1] ? kinds[0] : kinds.join(" and ");
       const cells = await rounds(
-        { runs, say, warmUp: !smoke },
+        { runs, say, smoke },
         contenders.filter((one) => arena.contenders.includes(one)),
         (contender) => trial(arena, contender, kinds, smoke ? 50 : COUNT, smoke ? 0 : SETTLE_MS),
         ({ p50 }) => `${p50.toFixed(2)} ms`,

@@ -38,7 +38,7 @@ export async function run({ runs, say, quiet, smoke }) {
   try {
     await quiet.wait(1_000);
     const cells = await rounds(
-      { runs, say, warmUp: !smoke },
+      { runs, say, smoke },
       arena.contenders,
       (contender, round) => trial(arena, contender, round === 0 ? Math.min(2_000, count) : count),
       ({ fresh, warm }) => `${thousands(fresh)}, then ${thousands(warm)}`,
