@@ -12,6 +12,7 @@ import {
 } from "../lib/contenders.mjs";
 import { figure } from "../lib/figures.mjs";
 import { ratios, rounds, valuesOf } from "../lib/rounds.mjs";
+import { sendBytes } from "../lib/transfer.mjs";
 
 export const title = "bulk";
 export const defaultRuns = 5;
@@ -44,16 +45,13 @@ const PAIRS = [
 ];
 
 async function trial({ arena, contender, kinds, bytes, quiet, settleMs }) {
-  return arena.withConnected(contender, "bytes", kinds, async ([sender, receiver]) => {
+  return arena.withConnected(contender, "bytes", kinds, async (pages) => {
     await setTimeout(settleMs);
     await quiet.wait(WATCH_MS);
     const before = arena.cpuSeconds(kinds);
-    const receiving = receiver.run((bytes) => bench.receiveBytes(bytes), bytes);
-    const what = [bytes, ...(contender.messageBytes ? [contender.messageBytes] : [])];
-    const sending = sender.run((...what) => bench.sendBytes(...what), ...what);
-    const [ended, began] = await Promise.all([receiving, sending]);
+    const rate = await sendBytes(pages, bytes, contender.messageBytes);
     const cpuSeconds = arena.cpuSeconds(kinds) - before;
-    return { rate: bytes / MEBIBYTE / ((ended - began) / 1_000), cpuSeconds };
+    return { rate, cpuSeconds };
   });
 }
 

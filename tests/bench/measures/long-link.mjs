@@ -5,6 +5,7 @@ import { PEERLOOM, RAW, tuned } from "../lib/contenders.mjs";
 import { Distance } from "../lib/distance.mjs";
 import { figure } from "../lib/figures.mjs";
 import { ratios, rounds, valuesOf } from "../lib/rounds.mjs";
+import { sendBytes } from "../lib/transfer.mjs";
 
 export const title = "bulk over a long link";
 export const defaultRuns = 5;
@@ -38,11 +39,7 @@ const trial = ({ far, launched, contender, bytes }) =>
       await page.run((entry) => bench.prepare().then(() => bench.enter(entry)), entry(index));
     }
     await Promise.all(pages.map((page) => page.run(() => bench.connected(1))));
-    const [sender, receiver] = pages;
-    const receiving = receiver.run((bytes) => bench.receiveBytes(bytes), bytes);
-    const sending = sender.run((bytes) => bench.sendBytes(bytes), bytes);
-    const [ended, began] = await Promise.all([receiving, sending]);
-    return bytes / MEBIBYTE / ((ended - began) / 1_000);
+    return sendBytes(pages, bytes);
   });
 
 export async function run({ runs, say, log, urgent, smoke, mebibytes = MEBIBYTES }) {
