@@ -49,6 +49,11 @@ impl Member {
         self.link.as_ref().is_some_and(Link::is_connected)
     }
 
+    /// A connection is being made, by an attempt or after one.
+    pub(crate) fn is_connecting(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| !link.is_connected() && !link.has_failed())
+    }
+
     /// Connected, and as far as the browser knows by a way that works.
     pub(crate) fn is_in_touch(&self) -> bool {
         self.is_connected() && !self.is_failing()

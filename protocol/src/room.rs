@@ -73,6 +73,13 @@ pub(crate) enum Notice {
     ServerLost,
 }
 
+/// When cards are to be deposited: now, if there is time, and at the latest then.
+#[derive(Debug, Clone, Copy)]
+struct Fill {
+    at: u64,
+    latest: u64,
+}
+
 /// One member's room. See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Room {
@@ -94,7 +101,7 @@ pub(crate) struct Room {
     join_tags: Vec<u32>,
     resident: Pool,
     /// When cards are deposited in place of those that are given out.
-    fill_at: Option<u64>,
+    fill: Option<Fill>,
     renew_cards_at: Option<u64>,
     members: SortedMap<PeerId, Member>,
     next_connection: u32,
@@ -129,7 +136,7 @@ impl Room {
             joining: Pool::default(),
             join_tags: Vec::new(),
             resident: Pool::default(),
-            fill_at: None,
+            fill: None,
             renew_cards_at: None,
             members: SortedMap::default(),
             next_connection: 1,
@@ -248,7 +255,7 @@ impl Room {
         timing::earliest(&[
             self.server.deadline(),
             self.warm_until,
-            self.fill_at,
+            self.fill.map(|fill| fill.at),
             self.renew_cards_at,
             members,
         ])
@@ -329,8 +336,8 @@ impl Room {
             self.server.send(&ClientMessage::Deposit { replace: true, cards: Default::default() });
             self.fill_cards(now);
         }
-        if self.fill_at.is_some_and(|at| at <= now) {
-            self.fill_cards(now);
+        if self.fill.is_some_and(|fill| fill.at <= now) {
+            self.fill_cards_unless_busy(now);
         }
         self.for_each_link(|link| link.timed_out(now));
     }

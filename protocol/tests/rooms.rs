@@ -83,6 +83,31 @@ fn eight_peers_that_come_at_once_form_a_full_mesh() {
 }
 
 #[test]
+fn while_others_keep_coming_no_connections_are_made_for_those_yet_to_come() {
+    let (mut world, _, b) = two();
+    for here in 2..7 {
+        assert!(world.live_connections(b) <= here + 1, "one each, and two for the next newcomers at first");
+        world.join("demo");
+        world.run_for(200);
+        // The two deposited cards serve two of those that come; more would be made after 250 ms.
+        assert_eq!(world.live_connections(b), here.max(3), "{here} others");
+    }
+    world.run_for(1_000);
+    assert_eq!(world.live_connections(b), 8, "one each, and two for the next newcomers");
+}
+
+#[test]
+fn somebody_who_cannot_be_connected_does_not_keep_cards_from_newcomers() {
+    let (mut world, _, b) = two();
+    world.set_faults(Faults { path: false, ..Faults::default() });
+    world.join("demo");
+    world.run_for(2_000);
+    assert_eq!(world.live_connections(b), 3, "connected to one, at it with the other; one card is left");
+    world.run_for(2_000);
+    assert_eq!(world.live_connections(b), 4, "and the other card is made anew");
+}
+
+#[test]
 fn rooms_do_not_mix() {
     let mut world = World::new(3, Faults::default());
     let (a, b) = (world.join("one"), world.join("two"));

@@ -1,6 +1,6 @@
 //! Warm connections and their cards: those a joiner brings, and those a resident keeps deposited.
 
-use super::{Notice, Room, close_all};
+use super::{Fill, Notice, Room, close_all};
 use crate::action::{Command, ConnectionId, Start};
 use crate::candidate::Candidate;
 use crate::hello::SessionHello;
@@ -92,17 +92,28 @@ impl Room {
     }
 
     /// Deposits cards when there is time, and closes what the join has no use for: making and closing connections holds a
-    /// page up while those it met wait for its first words.
+    /// page up while those it met wait for its first words. While many join at once that is later still: whoever they
+    /// would serve is here already.
     pub(super) fn fill_cards_soon(&mut self, now: u64) {
         if self.members.is_empty() {
-            self.fill_cards(now);
-        } else {
-            self.fill_at.get_or_insert(now + timing::FILL_MS);
+            return self.fill_cards(now);
+        }
+        let latest = self.fill.map_or(now + timing::FILL_LATEST_MS, |fill| fill.latest);
+        self.fill = Some(Fill { at: latest.min(now + timing::FILL_MS), latest });
+    }
+
+    /// The time to deposit cards has come, unless others are being connected.
+    pub(super) fn fill_cards_unless_busy(&mut self, now: u64) {
+        match self.fill {
+            Some(fill) if now < fill.latest && self.members.values().any(Member::is_connecting) => {
+                self.fill_cards_soon(now);
+            }
+            _ => self.fill_cards(now),
         }
     }
 
     pub(super) fn fill_cards(&mut self, now: u64) {
-        self.fill_at = None;
+        self.fill = None;
         close_all(&mut self.notices, self.joining.drain());
         while self.server.is_up() && self.resident.len() < WARM_CONNECTIONS {
             let id = self.open(Start::Offer { role_hint: false });
@@ -114,7 +125,7 @@ impl Room {
     pub(super) fn drop_cards(&mut self) {
         let old = self.joining.drain().chain(self.resident.drain());
         close_all(&mut self.notices, old);
-        (self.fill_at, self.renew_cards_at) = (None, None);
+        (self.fill, self.renew_cards_at) = (None, None);
     }
 
     pub(super) fn local_description(&mut self, now: u64, id: ConnectionId, sdp: &str) {

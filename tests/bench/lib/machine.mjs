@@ -1,12 +1,15 @@
 // The machine a run was made on, and whether it had time for it.
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, release, totalmem, type } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import { attempt } from "../../../scripts/lib/run.mjs";
 
 /** Above this many cores used by others while nothing is being measured, figures are not to be trusted. */
 const BUSY_CORES = 0.25;
 /** The same for the share of time that the hypervisor gave to others. */
 const STOLEN_SHARE = 0.02;
+/** A browser is busy for about so long after it was started. */
+const SETTLE_MS = 2_500;
 
 async function version(program, ...args) {
   const { status, output } = await attempt(program, args, { show: "never" });
@@ -48,11 +51,24 @@ function ticks() {
 /** Watches what others do with the machine, in moments when the benchmark itself does nothing. */
 export class Quiet {
   #samples = [];
+  #skip;
+
+  /** With `skip` nothing is watched, and no time spent on it. */
+  constructor({ skip = false } = {}) {
+    this.#skip = skip;
+  }
+
+  /** Lets the browsers that the benchmark itself has just started come to rest, and watches then. */
+  async afterStart() {
+    if (!this.#skip) await sleep(SETTLE_MS);
+    await this.wait(1_000);
+  }
 
   /** Waits this long and watches meanwhile. */
   async wait(ms) {
+    if (this.#skip) return;
     const before = ticks();
-    await new Promise((done) => setTimeout(done, ms));
+    await sleep(ms);
     const after = ticks();
     if (before === undefined || after.all === before.all) return;
     const all = after.all - before.all;

@@ -37,7 +37,7 @@ export async function run({ runs, say, quiet, mebibytes, smoke }) {
   const arena = await Arena.open(CONTENDERS);
   const amount = mebibytes ?? (smoke ? 2 : MEBIBYTES);
   try {
-    await quiet.wait(1_000);
+    await quiet.afterStart();
     const cells = await rounds(
       { runs, say, smoke },
       arena.contenders,

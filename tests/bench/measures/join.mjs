@@ -46,7 +46,7 @@ async function trial({ arena, contender, smoke }) {
 export async function run({ runs, say, quiet, smoke }) {
   const arena = await Arena.open(CONTENDERS);
   try {
-    await quiet.wait(1_000);
+    await quiet.afterStart();
     const cells = await rounds(
       { runs, say, smoke },
       arena.contenders,

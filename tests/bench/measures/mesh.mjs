@@ -55,7 +55,7 @@ export async function run({ runs, say, quiet, smoke }) {
     const figures = [];
     for (const size of smoke ? [3] : SIZES) {
       say(`${size} pages`);
-      await quiet.wait(1_000);
+      await quiet.afterStart();
       const cells = await rounds(
         { runs, say, smoke },
         arena.contenders,

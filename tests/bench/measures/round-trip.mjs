@@ -46,7 +46,7 @@ export async function run({ runs, say, quiet, smoke }) {
   );
   const arena = await Arena.open(CONTENDERS, { browsers: pairs.flatMap(({ kinds }) => kinds) });
   try {
-    await quiet.wait(1_000);
+    await quiet.afterStart();
     const figures = [];
     for (const { kinds, contenders } of pairs) {
       const between = kinds[0] === kinds[1] ? kinds[0] : kinds.join(" and ");

@@ -2,7 +2,14 @@
 // once more on the same.
 import { Arena } from "../lib/arena.mjs";
 import { lackOfBrowser } from "../lib/browser.mjs";
-import { PEERLOOM, PEERLOOM_RUST, prepareContenders, RAW, RIVAL_LIBRARIES } from "../lib/contenders.mjs";
+import {
+  PEERLOOM,
+  PEERLOOM_RUST,
+  prepareContenders,
+  RAW,
+  RIVAL_LIBRARIES,
+  tuned,
+} from "../lib/contenders.mjs";
 import { figure } from "../lib/figures.mjs";
 import { ratios, rounds, valuesOf } from "../lib/rounds.mjs";
 
@@ -15,7 +22,10 @@ const COUNT = 100_000;
 /** How many times faster than one `send` of JSON for each, at least. */
 const FACTORS = { fresh: 2.4, warm: 3.5 };
 
-const CONTENDERS = [RAW, PEERLOOM, PEERLOOM_RUST, ...RIVAL_LIBRARIES];
+/** The most that can be done for JSON by hand. */
+const BATCHES = tuned(RAW, "by hand, arrays of 16 KiB", { batch: 16 * 1024 });
+
+const CONTENDERS = [RAW, PEERLOOM, PEERLOOM_RUST, BATCHES, ...RIVAL_LIBRARIES];
 
 async function send([sender, receiver], count) {
   const receiving = receiver.run((count) => bench.receiveObjects(count), count);
@@ -36,7 +46,7 @@ export async function run({ runs, say, quiet, smoke }) {
   const count = smoke ? 2_000 : COUNT;
   const arena = await Arena.open(CONTENDERS);
   try {
-    await quiet.wait(1_000);
+    await quiet.afterStart();
     const cells = await rounds(
       { runs, say, smoke },
       arena.contenders,
