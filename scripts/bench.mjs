@@ -94,7 +94,7 @@ await main(async () => {
   if (!noBuild) await buildAll();
   for (const line of await findBrowsers("chromium", "firefox")) say(line);
   const machine = await describeMachine();
-  const quiet = new Quiet({ skip: smoke });
+  const quiet = new Quiet({ brief: smoke });
   const figures = [];
   const skipped = [];
   /** Servers of others that are not installed: nothing that must be there. */

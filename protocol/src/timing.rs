@@ -53,9 +53,7 @@ pub const CONNECT_MS: u64 = 45_000;
 pub const TRY_AGAIN_MS: (u64, u64) = (30_000, 300_000);
 /// Cards for newcomers are made this long after somebody was met, who comes first, and later while others are still being
 /// connected, but no later than the second.
-pub const FILL_MS: u64 = 250;
-/// See [`FILL_MS`].
-pub const FILL_LATEST_MS: u64 = 3_000;
+pub const FILL_MS: (u64, u64) = (250, 3_000);
 /// Deposited cards are replaced after this, since NATs forget mappings.
 pub const CARD_AGE_MS: u64 = 300_000;
 /// After saying goodbye, connections stay open this long so that it goes out.

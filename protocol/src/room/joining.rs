@@ -98,8 +98,8 @@ impl Room {
         if self.members.is_empty() {
             return self.fill_cards(now);
         }
-        let latest = self.fill.map_or(now + timing::FILL_LATEST_MS, |fill| fill.latest);
-        self.fill = Some(Fill { at: latest.min(now + timing::FILL_MS), latest });
+        let latest = self.fill.map_or(now + timing::FILL_MS.1, |fill| fill.latest);
+        self.fill = Some(Fill { at: latest.min(now + timing::FILL_MS.0), latest });
     }
 
     /// The time to deposit cards has come, unless others are being connected.

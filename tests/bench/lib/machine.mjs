@@ -51,22 +51,22 @@ function ticks() {
 /** Watches what others do with the machine, in moments when the benchmark itself does nothing. */
 export class Quiet {
   #samples = [];
-  #skip;
+  #brief;
 
-  /** With `skip` nothing is watched, and no time spent on it. */
-  constructor({ skip = false } = {}) {
-    this.#skip = skip;
+  /** In a `brief` run browsers are given no time to come to rest. */
+  constructor({ brief = false } = {}) {
+    this.#brief = brief;
   }
 
   /** Lets the browsers that the benchmark itself has just started come to rest, and watches then. */
   async afterStart() {
-    if (!this.#skip) await sleep(SETTLE_MS);
+    if (this.#brief) return;
+    await sleep(SETTLE_MS);
     await this.wait(1_000);
   }
 
   /** Waits this long and watches meanwhile. */
   async wait(ms) {
-    if (this.#skip) return;
     const before = ticks();
     await sleep(ms);
     const after = ticks();
