@@ -29,6 +29,7 @@ await main(async () => {
     failed += result.failed + (ci ? result.skipped.length : 0);
     lines.push(`${title}: ${result.passed} passed, ${result.failed} failed`);
     lines.push(...result.skipped.map((reason) => `  skipped: ${reason}`));
+    lines.push(...(result.failures ?? []).map((failure) => `  failed: ${failure}`));
   }
   say("all suites have ended");
   console.log(`\n${lines.join("\n")}\n`);

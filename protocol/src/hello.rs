@@ -148,6 +148,12 @@ impl Hello {
         self.channels.iter().filter(|spec| &*spec.codec != CALLS)
     }
 
+    /// The numbers of the channels that `chosen` names by their labels, as a bit each.
+    pub fn numbers(&self, chosen: impl Fn(&str) -> bool) -> u64 {
+        let labels = self.data_channels().map(|spec| &*spec.label).enumerate();
+        labels.filter(|(_, label)| chosen(label)).map(|(number, _)| 1 << number).sum()
+    }
+
     /// How many methods are declared. They are numbered in the order of their labels.
     pub fn methods(&self) -> usize {
         self.channels.iter().filter(|spec| &*spec.codec == CALLS).count()

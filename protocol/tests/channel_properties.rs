@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use peerloom_protocol::channel::frame::{CHUNK_BYTES, MAX_HEADER_BYTES};
 use peerloom_protocol::channel::{
-    Ack, Body, Frame, FrameError, Inbox, Outbox, Via, message_cost, parse, parse_into,
+    Ack, Body, Frame, FrameError, Inbox, Outbox, Via, message_cost, parse, parse_into, unpack,
 };
 use peerloom_protocol::codec::push_varint;
 use peerloom_protocol::hello::Delivery;
@@ -56,8 +56,16 @@ fn read(frame: &[u8]) -> Result<Frame, FrameError> {
     }
 }
 
+/// The messages of a frame, and the bytes that their ranges are of.
+fn body_of(frame: &[u8]) -> (Vec<u8>, Body) {
+    match read(frame).unwrap() {
+        Frame { body: Some(body), packed: None, .. } => (frame.to_vec(), body),
+        Frame { packed, .. } => unpack(&packed.unwrap(), frame).unwrap(),
+    }
+}
+
 fn receive(inbox: &mut Inbox<Vec<u8>>, frame: &[u8]) -> Vec<Vec<u8>> {
-    let body = read(frame).unwrap().body.unwrap();
+    let (frame, body) = body_of(frame);
     let delivered = inbox.accept(body, false, |range| frame[range].to_vec()).unwrap();
     let wholes = delivered.wholes.into_iter().map(|whole| {
         let bytes = whole.chunks.concat();
@@ -140,10 +148,12 @@ struct Line {
 const HIGH_WATER: u32 = 256 * 1024;
 
 impl Line {
-    fn new(delivery: Delivery, window: u32) -> Self {
+    fn new(delivery: Delivery, window: u32, compress: bool) -> Self {
+        let mut outbox = Outbox::new(delivery, window, HIGH_WATER);
+        outbox.set_compress(compress);
         Self {
             delivery,
-            outbox: Outbox::new(delivery, window, HIGH_WATER),
+            outbox,
             inbox: Inbox::new(delivery, window),
             window: window.into(),
             granted: window.into(),
@@ -169,7 +179,7 @@ impl Line {
     fn write(&mut self, via: Via, room: usize, bulk: bool) -> Result<bool, TestCaseError> {
         let Some(frame) = write(&mut self.outbox, self.now_ms, via, bulk, room) else { return Ok(false) };
         prop_assert!(frame.len() <= room);
-        let (first, count) = match read(&frame).unwrap().body.unwrap() {
+        let (first, count) = match body_of(&frame).1 {
             Body::Batch { first_seq, ranges } => (first_seq, ranges.len() as u64),
             Body::Fragment(fragment) => {
                 prop_assert!(bulk);
@@ -311,8 +321,9 @@ proptest! {
         steps in vec(step(0), 1..200),
         window in prop_oneof![Just(limits::MIN_WINDOW_BYTES), Just(limits::WINDOW_BYTES)],
         keys in vec(any::<u64>(), 1..40),
+        compress in any::<bool>(),
     ) {
-        let mut line = Line::new(Delivery::Ordered, window);
+        let mut line = Line::new(Delivery::Ordered, window, compress);
         for step in &steps {
             line.step(step)?;
             let sent: Vec<_> = (0..line.received.len()).map(|n| message(n, line.lens[n])).collect();
@@ -331,8 +342,9 @@ proptest! {
         steps in vec(step(0), 1..200),
         window in prop_oneof![Just(limits::MIN_WINDOW_BYTES), Just(limits::WINDOW_BYTES)],
         keys in vec(any::<u64>(), 1..40),
+        compress in any::<bool>(),
     ) {
-        let mut line = Line::new(Delivery::Unordered, window);
+        let mut line = Line::new(Delivery::Unordered, window, compress);
         for step in &steps {
             line.step(step)?;
         }
@@ -349,8 +361,9 @@ proptest! {
     fn whatever_becomes_of_the_paths_the_newest_value_is_the_last_to_arrive(
         steps in vec(step(4), 1..200),
         keys in vec(any::<u64>(), 1..40),
+        compress in any::<bool>(),
     ) {
-        let mut line = Line::new(Delivery::Latest, WIDE);
+        let mut line = Line::new(Delivery::Latest, WIDE, compress);
         for step in &steps {
             line.step(step)?;
         }
@@ -367,8 +380,9 @@ proptest! {
     fn whatever_becomes_of_the_paths_nothing_with_a_lifetime_arrives_twice(
         steps in vec(step(4), 1..200),
         keys in vec(any::<u64>(), 1..40),
+        compress in any::<bool>(),
     ) {
-        let mut line = Line::new(Delivery::Lifetime(50), WIDE);
+        let mut line = Line::new(Delivery::Lifetime(50), WIDE, compress);
         for step in &steps {
             line.step(step)?;
         }
@@ -431,7 +445,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(
-        kind in prop_oneof![Just(0_u8), Just(1), Just(2), Just(0x40), any::<u8>()],
+        kind in prop_oneof![Just(0_u8), Just(1), Just(2), Just(3), Just(0x40), any::<u8>()],
         rest in vec(prop_oneof![0..4_u8, any::<u8>()], 0..300),
         claimed in prop_oneof![0..400_usize, 16_000..16_500_usize, Just(usize::MAX)],
         cut in any::<Index>(),
@@ -441,6 +455,27 @@ proptest! {
         check_reading(&bytes, bytes.len())?;
         check_reading(&bytes[..cut.index(bytes.len() + 1)], bytes.len())?;
         check_reading(&bytes, claimed)?;
+    }
+
+    #[test]
+    fn what_is_compressed_and_altered_is_read_within_bounds(
+        lens in vec(lens(0), 1..20),
+        changes in vec((any::<Index>(), any::<u8>()), 0..4),
+        cut in prop::option::weighted(0.3, any::<Index>()),
+    ) {
+        let mut outbox = outbox(Delivery::Ordered);
+        outbox.set_compress(true);
+        for (n, &len) in lens.iter().enumerate() {
+            outbox.push(0, message(n, len)).unwrap();
+        }
+        for mut frame in frames(&mut outbox, 0) {
+            for (at, byte) in &changes {
+                let at = at.index(frame.len());
+                frame[at] = *byte;
+            }
+            frame.truncate(cut.map_or(frame.len(), |cut| cut.index(frame.len() + 1)));
+            check_reading(&frame, frame.len())?;
+        }
     }
 
     #[test]
@@ -512,7 +547,15 @@ fn check_reading(head: &[u8], total_len: usize) -> Result<(), TestCaseError> {
             prop_assert!(fragment.offset() + fragment.body().len() <= fragment.total());
             prop_assert!(fragment.total() <= limits::MAX_MESSAGE_BYTES);
         }
-        Ok(Frame { ack, asks, body: None }) => {
+        Ok(Frame { packed: Some(packed), .. }) if head.len() == total_len => {
+            if let Ok((bytes, _)) = unpack(&packed, head) {
+                prop_assert!(bytes.len() <= limits::MAX_FRAME_BYTES);
+                prop_assert!(bytes[0] < 2, "messages are in it, and nothing else");
+                check_reading(&bytes, bytes.len())?;
+            }
+        }
+        Ok(Frame { packed: Some(_), .. }) => {}
+        Ok(Frame { ack, asks, .. }) => {
             prop_assert!(!asks && ack.is_some_and(|ack| ack.offset <= limits::MAX_MESSAGE_BYTES));
         }
         Err(FrameError::NeedMore(len)) => prop_assert!(head.len() < len && len <= total_len),

@@ -226,7 +226,7 @@ fn the_answer_written_from_the_card_is_that_of_the_document() {
 mod frames {
     use std::rc::Rc;
 
-    use peerloom_protocol::channel::{Ack, Body, Frame, Inbox, Outbox, Via, parse};
+    use peerloom_protocol::channel::{Ack, Body, Frame, Inbox, Outbox, Via, parse, unpack};
     use peerloom_protocol::limits;
 
     use super::*;
@@ -264,15 +264,24 @@ mod frames {
         assert_eq!(sent.len(), 4);
     }
 
+    #[test]
+    fn a_packed_body_is_read_as_the_document_says() {
+        let vector = &vectors()["frame-packed"];
+        let frame = parse(vector, vector.len()).unwrap();
+        let (bytes, body) = unpack(&frame.packed.expect("a packed body"), vector).unwrap();
+        assert_eq!(body, Body::Batch { first_seq: 7, ranges: vec![4..104; 1] });
+        assert_eq!(bytes[4..], [b'a'; 100]);
+    }
+
     /// The receiver has messages 0 to 9 of those above, and the first two fragments of message 10, of 40,000 bytes.
     #[test]
     fn acknowledgements_are_those_of_the_document() {
         let vectors = vectors();
         let read = |name: &str| parse(&vectors[name], vectors[name].len()).unwrap();
         let ack = Ack { seq: 10, offset: 32_768, granted: limits::WINDOW_BYTES.into() };
-        assert_eq!(read("frame-ack"), Frame { ack: Some(ack), asks: false, body: None });
+        assert_eq!(read("frame-ack"), Frame { ack: Some(ack), asks: false, body: None, packed: None });
         let batch = &vectors["frame-ack-batch"];
-        let Frame { ack: Some(same), asks: true, body: Some(Body::Batch { first_seq: 7, ranges }) } =
+        let Frame { ack: Some(same), asks: true, body: Some(Body::Batch { first_seq: 7, ranges }), .. } =
             read("frame-ack-batch")
         else {
             panic!("an acknowledgement, and a batch that asks for one")

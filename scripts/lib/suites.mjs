@@ -1,6 +1,8 @@
-// The kinds of tests. Each suite gives `{ passed, failed, skipped }`, where `skipped` lists reasons, one line each.
+// The kinds of tests. Each suite gives `{ passed, failed, skipped }`, where `skipped` lists reasons, one line each, and
+// may give `failures`: for each failed test a few lines that say which and why.
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { buildLink, lackOfNetwork } from "../../tests/internet/lib/network.mjs";
 import { runReady } from "../../tests/internet/lib/run.mjs";
 import { findBrowsers } from "./browsers.mjs";
@@ -12,6 +14,9 @@ import { attempt } from "./run.mjs";
 import { findRust } from "./toolchain.mjs";
 import { findRunner } from "./wasm-runner.mjs";
 
+/** How much of a failed test's error stands in the summary; all of it stands where the test ran. */
+const ERROR_LINES = 12;
+
 /** Runs `cargo test` and adds up what its test programs tell. */
 async function cargoTest(args, env = {}) {
   await findRust();
@@ -22,6 +27,7 @@ async function cargoTest(args, env = {}) {
     counts.passed += Number(passed);
     counts.failed += Number(failed);
   }
+  counts.failures = [...output.matchAll(/^test (\S+) \.\.\. (?:FAILED|FAIL)$/gm)].map(([, name]) => name);
   // A test program that does not compile, or that crashes, tells no number.
   if (status !== 0 && counts.failed === 0) counts.failed = 1;
   return counts;
@@ -38,13 +44,26 @@ async function playwright(folder, env) {
     show: "always",
   });
   if (!existsSync(report)) return { passed: 0, failed: 1, skipped: [] };
-  const { stats } = JSON.parse(readFileSync(report, "utf8"));
+  const { stats, suites: files } = JSON.parse(readFileSync(report, "utf8"));
   const failed = stats.unexpected + stats.flaky;
   return {
     passed: stats.expected,
     failed: status !== 0 && failed === 0 ? 1 : failed,
+    failures: files.flatMap(failuresIn),
     skipped: stats.skipped > 0 ? [`${stats.skipped} tests in tests/${folder} were skipped`] : [],
   };
+}
+
+/** The failed tests in a part of Playwright's report, each with the head of its error. */
+function failuresIn({ specs = [], suites: parts = [] }) {
+  const failed = specs.filter(({ ok }) => !ok);
+  const told = failed.map(({ file, title, tests }) => {
+    const message = tests.flatMap(({ results }) => results).find(({ error }) => error)?.error.message ?? "";
+    return [`${file}: ${title}`, ...stripVTControlCharacters(message).split("\n").slice(0, ERROR_LINES)].join(
+      "\n    ",
+    );
+  });
+  return [...told, ...parts.flatMap(failuresIn)];
 }
 
 async function rust() {

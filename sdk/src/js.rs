@@ -172,7 +172,7 @@ impl Sink for JsSink {
     }
 }
 
-/// Reads `[label, delivery, codec]`, where delivery is a name or a lifetime in milliseconds.
+/// Reads the first three of `[label, delivery, codec, compress]`, where delivery is a name or a lifetime in milliseconds.
 fn read_channel(entry: &JsValue) -> Result<(String, Delivery, String), Error> {
     let at = |index| Reflect::get_u32(entry, index).unwrap_or_default();
     let text = |index| at(index).as_string().unwrap_or_default();
@@ -203,7 +203,7 @@ pub struct NativeRoom(Rc<Driver>);
 
 #[wasm_bindgen]
 impl NativeRoom {
-    /// Starts joining. `channels` is an array of `[label, delivery, codec]`, `metadata` JSON text, `relay` the number of a
+    /// Starts joining. `channels` is an array of `[label, delivery, codec, compress]`, `metadata` JSON text, `relay` the number of a
     /// [`RelayMode`].
     ///
     /// # Errors
@@ -226,8 +226,13 @@ impl NativeRoom {
         on_messages: Function,
         on_more: Function,
     ) -> Result<NativeRoom, JsValue> {
-        let channels = channels.iter().map(|entry| read_channel(&entry)).collect::<Result<Vec<_>, _>>()?;
-        let hello = Hello::new(channels, metadata).map_err(Error::from)?;
+        let declared = channels.iter().map(|entry| read_channel(&entry)).collect::<Result<Vec<_>, _>>()?;
+        let hello = Hello::new(declared, metadata).map_err(Error::from)?;
+        let compress = hello.numbers(|label| {
+            let is_set = |entry: &JsValue| Reflect::get_u32(entry, 3).is_ok_and(|flag| flag.is_truthy());
+            let has_label = |entry: &JsValue| Reflect::get_u32(entry, 0).is_ok_and(|known| known == *label);
+            channels.iter().any(|entry| has_label(&entry) && is_set(&entry))
+        });
         let configuration = configuration.unchecked_ref::<RtcConfiguration>().clone();
         let defaults = Options::default();
         // Not `clamp`: its panic would print the numbers, and bring 23 KB of code for that.
@@ -244,6 +249,7 @@ impl NativeRoom {
             // A day: sums of times cannot overflow, and no peer is waited for longer.
             peer_timeout_ms: within(peer_timeout_ms, 5_000.0, 86_400_000.0)
                 .map_or(defaults.peer_timeout_ms, |ms| ms as u64),
+            compress,
         };
         let settings = Settings {
             url: driver::server_address(url)?,
@@ -260,8 +266,8 @@ impl NativeRoom {
         )?))
     }
 
-    /// Sends bytes, or texts that are each ended by a line feed (JSON has none), to all, or to one peer. Undefined when
-    /// queued at once and nothing more is to be told, otherwise `[ticket, waits]`. When they wait for room, the event
+    /// Sends bytes, or with `are_many` messages of bytes that are each behind their length as a varint, or texts that are each
+    /// ended by a line feed (JSON has none); to all, or to one peer. Undefined when queued at once and nothing more is to be told, otherwise `[ticket, waits]`. When they wait for room, the event
     /// `queued` tells of the ticket once there is some, and the ticket takes the messages back until then. With
     /// `confirm_ms`, the event `confirmed` tells what became of the last.
     ///
@@ -273,9 +279,11 @@ impl NativeRoom {
         data: &JsValue,
         to: Option<String>,
         confirm_ms: Option<f64>,
+        are_many: bool,
     ) -> Result<JsValue, JsValue> {
         let payloads = match data.dyn_ref::<JsString>() {
             Some(texts) => Payload::lines(String::from(texts)),
+            None if are_many => Payload::parts(data.unchecked_ref::<Uint8Array>().to_vec()),
             None => vec![read_payload(data)],
         };
         let to = to.map(|id| parse_id(&id)).transpose()?;

@@ -43,8 +43,8 @@ pub use peerloom_protocol::id::PeerId;
 pub use peerloom_protocol::session::RelayMode;
 #[cfg(feature = "typed")]
 pub use typed::{
-    Builder, BytesReceiver, BytesSender, Channel, Events, Received, Receiver, Request, Requests, Responder,
-    Room, RoomEvent, Rpc, Sender, Stream, Streams, To,
+    Builder, BytesReceiver, BytesSender, Channel, Compact, Events, Received, Receiver, Request, Requests,
+    Responder, Room, RoomEvent, Rpc, Sender, Stream, Streams, To,
 };
 
 // Not for the Rust API: there the page's own code chooses.

@@ -1,3 +1,4 @@
+import { attempt } from "./codec.js";
 import { PeerloomError } from "./errors.js";
 import { callSafely, Listeners, type Unsubscribe } from "./events.js";
 import { encodeJson, passed, readJson, readJsonBatch } from "./json.js";
@@ -35,13 +36,15 @@ const MAX_KEPT = 10_000;
 const CONFIRM_MS = 30_000;
 const DONE = Promise.resolve();
 
-/** Texts of one task go to the core together, in batches of about this length: to cross into it is dear. */
+/** Messages of one task go to the core together, in batches of about this length: to cross into it is dear. */
 const BATCH_LENGTH = 16 * 1024;
+/** Longer bytes are worth a way of their own, on which they are copied once less. */
+const LONG_BYTES = 4 * 1024;
 
-/** Texts that go to the core together, before this task ends. */
+/** Messages that go to the core together, before this task ends. */
 interface Batch {
   readonly to: string | undefined;
-  /** Each ended by a line feed. */
+  /** Texts, each ended by a line feed. Or none, and the messages are bytes, gathered elsewhere. */
   texts: string;
   readonly sent: Promise<void>;
   readonly settle: (outcome: Promise<void> | undefined) => void;
@@ -84,6 +87,8 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
   #taken: { messages: number; bytes: number } | undefined;
   /** What was sent in this task and has not gone to the core yet. */
   #batch: Batch | undefined;
+  /** The messages of a batch of bytes: each behind its length as a varint. */
+  readonly #octets = new Octets(BATCH_LENGTH);
   /** Set while an asynchronous validator works: later messages queue behind it. */
   #validating: Promise<void> | undefined;
 
@@ -124,8 +129,8 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
       signal?.throwIfAborted();
       const encoded = this.#encode(data);
       const receiver = typeof to === "object" ? to.id : to;
-      if (typeof encoded === "string" && !confirm && signal === undefined)
-        return this.#gather(encoded, receiver);
+      const isShort = typeof encoded === "string" || encoded.length <= LONG_BYTES;
+      if (isShort && !confirm && signal === undefined) return this.#gather(encoded, receiver);
       // What was sent before comes before.
       this.flush();
       return this.#send(typeof encoded === "string" ? `${encoded}\n` : encoded, receiver, options) ?? DONE;
@@ -134,12 +139,14 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     }
   }
 
-  /** Puts a text into this task's batch. All texts of a batch share one fate, and so one promise. */
-  #gather(text: string, to: string | undefined): Promise<void> {
-    if (this.#batch !== undefined && (this.#batch.to !== to || this.#batch.texts.length > BATCH_LENGTH))
-      this.flush();
+  /** Puts a message into this task's batch. All messages of a batch share one fate, and so one promise. */
+  #gather(message: string | Uint8Array, to: string | undefined): Promise<void> {
+    const isText = typeof message === "string";
+    const isFull = isText ? (this.#batch?.texts.length ?? 0) > BATCH_LENGTH : !this.#octets.takes(message);
+    if (this.#batch !== undefined && (this.#batch.to !== to || isFull)) this.flush();
     this.#batch ??= this.#newBatch(to);
-    this.#batch.texts += `${text}\n`;
+    if (isText) this.#batch.texts += `${message}\n`;
+    else this.#octets.add(message);
     return this.#batch.sent;
   }
 
@@ -158,20 +165,23 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     const batch = this.#batch;
     if (batch === undefined) return;
     this.#batch = undefined;
-    batch.settle(this.#send(batch.texts, batch.to, {}) as Promise<void> | undefined);
+    const { texts, to } = batch;
+    const sent = texts === "" ? this.#send(this.#octets.take(), to, {}, true) : this.#send(texts, to, {});
+    batch.settle(sent as Promise<void> | undefined);
   }
 
   #send(
     encoded: string | Uint8Array,
     to: string | undefined,
     options: SendOptions,
+    areMany = false,
   ): Promise<unknown> | undefined {
     const { signal, confirm = false, timeoutMs = CONFIRM_MS } = options;
     let sending: [ticket: number, waits: boolean] | undefined;
     try {
       const native = this.#native();
       if (native === undefined) throw new PeerloomError("closed", "the room is closed");
-      sending = native.send(this.#index, encoded, to, confirm ? timeoutMs : undefined);
+      sending = native.send(this.#index, encoded, to, confirm ? timeoutMs : undefined, areMany);
     } catch (thrown) {
       return Promise.reject(PeerloomError.from(thrown));
     }
@@ -242,8 +252,8 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
   receive(from: Peer, frame: Uint8Array, places: Uint32Array): void {
     const taken = { messages: 0, bytes: 0 };
     this.#taken = taken;
-    const values =
-      places.length > 2 && this.#definition.codec === "json" ? readJsonBatch(frame, places) : undefined;
+    const areMany = places.length > 2;
+    const values = areMany && this.#definition.codec === "json" ? readJsonBatch(frame, places) : undefined;
     for (let at = 0; at + 1 < places.length; at += 2) {
       const [start, end] = [places[at] as number, places[at + 1] as number];
       if (values !== undefined) this.#check(from, values[at / 2], end - start);
@@ -274,24 +284,24 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
   }
 
   #encode(data: T): string | Uint8Array {
-    if (this.#definition.codec === "bytes") {
-      if (!(data instanceof Uint8Array)) {
-        throw new PeerloomError("invalid-message", `channel "${this.label}" carries Uint8Array`);
-      }
-      return data;
-    }
-    return encodeJson(data);
+    const { codec } = this.#definition;
+    if (codec === "json") return encodeJson(data);
+    const bytes: unknown = codec === "bytes" ? data : attempt(() => codec.encode(data));
+    if (bytes instanceof Uint8Array) return bytes;
+    throw new PeerloomError("invalid-message", `channel "${this.label}" carries Uint8Array`);
   }
 
   #decode(from: Peer, frame: Uint8Array, start: number, end: number): void {
     const size = end - start;
-    if (this.#definition.codec === "bytes") {
+    const { codec } = this.#definition;
+    if (codec === "bytes") {
       this.#accept({ from, data: extract(frame, start, end) as T }, size);
       return;
     }
     let value: unknown;
     try {
-      value = readJson(frame.subarray(start, end));
+      const bytes = frame.subarray(start, end);
+      value = codec === "json" ? readJson(bytes) : attempt(() => codec.decode(bytes));
     } catch (error) {
       this.#reject(from, size, error as PeerloomError);
       return;
@@ -382,6 +392,35 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     const kept = this.#kept ?? [];
     this.#kept = undefined;
     return kept;
+  }
+}
+
+/** Short messages of bytes, on their way into the core together: each behind its length as a varint. */
+class Octets {
+  #bytes: Uint8Array | undefined;
+  #end = 0;
+
+  constructor(readonly capacity: number) {}
+
+  takes(message: Uint8Array): boolean {
+    return this.#end + 2 + message.length <= this.capacity;
+  }
+
+  /** Copies it. Of the length seven bits stand in a byte, the low ones first, and {@link LONG_BYTES} has fourteen at most. */
+  add(message: Uint8Array): void {
+    this.#bytes ??= new Uint8Array(this.capacity);
+    const { length } = message;
+    if (length > 127) this.#bytes[this.#end++] = (length & 127) | 128;
+    this.#bytes[this.#end++] = length > 127 ? length >> 7 : length;
+    this.#bytes.set(message, this.#end);
+    this.#end += length;
+  }
+
+  /** Gives what was gathered, to be copied at once. */
+  take(): Uint8Array {
+    const gathered = (this.#bytes as Uint8Array).subarray(0, this.#end);
+    this.#end = 0;
+    return gathered;
   }
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 export { Channel, type Outcome, type Received, type SendOptions } from "./channel.js";
+export type { Codec } from "./codec.js";
 export { type ErrorCode, PeerloomError } from "./errors.js";
 export type { Unsubscribe } from "./events.js";
 export { type JoinOptions, join } from "./join.js";

@@ -70,8 +70,10 @@ export async function join<P extends Protocol = Record<never, never>>(
   const metadataText = metadata === undefined ? "" : writeJson(metadata);
   const room = new RoomBase<P>(name, protocol, metadata);
   const channels = Object.entries(protocol).map(([label, definition]) => {
-    const delivery = definition.codec === "rpc" ? "ordered" : definition.delivery;
-    return [label, typeof delivery === "object" ? delivery.lifetimeMs : delivery, definition.codec];
+    if (definition.codec === "rpc") return [label, "ordered", "rpc"];
+    const { delivery, codec, compress } = definition;
+    const how = typeof delivery === "object" ? delivery.lifetimeMs : delivery;
+    return [label, how, typeof codec === "object" ? codec.name : codec, compress];
   });
   await loadModule();
   signal?.throwIfAborted();

@@ -70,7 +70,9 @@ for (const [first, second] of PAIRS.slice(0, 3)) {
     await a.run((h) => h.faults.delayOffers(2500));
     await b.join(room);
     await expectTalking(a, b);
-    // The newcomer's own offer, which it gives up, and the answer to the other's. And two for newcomers.
+    // The newcomer's own offer, which it gives up, and the answer to the other's. And two for newcomers, a little later.
+    await expect.poll(() => b.run((h) => h.faults.madeSinceRefusal())).toBe(2 + 2);
+    await expectMesh(a, b);
     expect(await b.run((h) => h.faults.madeSinceRefusal())).toBe(2 + 2);
     const used = await b.run(({ state }) => {
       const [peer] = state.room.peers.values();

@@ -1,7 +1,8 @@
 // Streams and calls between a page written in Rust and one written in TypeScript.
 import { cpSync, existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Room, RpcDefinition } from "peerloom";
+import type { Room } from "peerloom";
+import type { Harness } from "./pages/harness.ts";
 import { expect, test } from "./support/fixtures.ts";
 import { createSite, removeSite, repository } from "./support/site.ts";
 
@@ -10,7 +11,7 @@ const isBuilt = existsSync(join(rustPage, "rust_page_bg.wasm"));
 
 test.skip(!isBuilt && !process.env.CI, "the Rust page is not built: run it with `npm run test:browser`");
 
-type Rolling = Room<{ roll: RpcDefinition<number, number> }>;
+type Rolling = Room<ReturnType<Harness["rustProtocol"]>>;
 
 for (const browser of ["chromium", "firefox"] as const) {
   test(`Rust in Chromium, TypeScript in ${browser}: calls both ways, and bytes there and back`, async ({
@@ -30,8 +31,8 @@ for (const browser of ["chromium", "firefox"] as const) {
     rust.on("pageerror", (error) => problems.push(error.message));
 
     const peer = await open(browser, { server });
-    const id = await peer.run(async ({ peerloom, kept }, room) => {
-      const protocol = { chat: peerloom.channel<{ text: string }>(), roll: peerloom.rpc<number, number>() };
+    const id = await peer.run(async ({ peerloom, kept, rustProtocol }, room) => {
+      const protocol = rustProtocol();
       const joined = await peerloom.join(location.origin, { room, protocol });
       joined.roll.handle((sides) => sides - 2);
       kept.joined = joined;
@@ -59,6 +60,23 @@ for (const browser of ["chromium", "firefox"] as const) {
       message: "a die has sides",
     });
     expect(await roll(1.5)).toMatchObject({ code: "invalid-message" });
+
+    const steps = [
+      { kind: "move", x: -0.1, y: 1.5, by: "Ada ✓", at: -1_700_000_000_000 },
+      { kind: "move", x: 1e300, y: -2, at: 0 },
+      { kind: "mark", tags: ["a", "", "b".repeat(100)], counts: [0, 65_535], seen: true, total: 2 ** 53 - 1 },
+      { kind: "mark", tags: [], counts: [], seen: false, total: 0 },
+      { kind: "stop" },
+    ] as const;
+    const retraced = () => peer.run(({ kept }) => kept.retraced);
+    await peer.run(({ kept }, steps) => {
+      const { step } = kept.joined as Rolling;
+      const retraced: unknown[] = [];
+      kept.retraced = retraced;
+      step.on(({ data }) => void retraced.push(data));
+      for (const one of steps) void step.send(one as Parameters<typeof step.send>[0]);
+    }, steps);
+    await expect.poll(retraced).toEqual(steps);
 
     const same = await peer.run(async (h, seed) => {
       const [rust] = (h.kept.joined as Rolling).peers.values();

@@ -11,8 +11,8 @@ test.skip(!isBuilt && !process.env.CI, "the Rust page is not built: run it with 
 
 /** Joins from TypeScript with what the Rust page declares. */
 async function joinFromTypeScript(peer: Peer, room: string): Promise<string> {
-  return peer.run(async ({ peerloom, kept }, room) => {
-    const protocol = { chat: peerloom.channel<{ text: string }>(), roll: peerloom.rpc<number, number>() };
+  return peer.run(async ({ peerloom, kept, rustProtocol }, room) => {
+    const protocol = rustProtocol();
     const joined = await peerloom.join(location.origin, { room, protocol, metadata: { name: "TypeScript" } });
     const heard: unknown[] = [];
     joined.chat.on(({ from, data }) => void heard.push({ from: from.id, data }));

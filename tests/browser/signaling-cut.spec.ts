@@ -109,8 +109,8 @@ for (const { way, relay, pairs } of WAYS) {
           const sent = await stopTalking(from, to);
           await expect.poll(() => heard(to, from)).toEqual(sent);
           // Nothing is left of what was begun and not finished.
+          await expect.poll(() => from.paths()).toEqual({ [to.id]: "direct" });
           await expect.poll(() => openConnections(from)).toBe(CONNECTIONS);
-          expect(await from.paths()).toEqual({ [to.id]: "direct" });
         }
         for (const peer of [a, b]) await peer.leave();
         for (const peer of [a, b]) await expect.poll(() => openConnections(peer)).toBe(0);

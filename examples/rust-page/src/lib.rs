@@ -4,7 +4,7 @@
 
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use gloo::events::EventListener;
-use peerloom::{Delivery, Error, Request, Requests, Room, RoomEvent, Streams, To};
+use peerloom::{Compact, Delivery, Error, Receiver, Request, Requests, Room, RoomEvent, Sender, Streams, To};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
@@ -15,6 +15,19 @@ use web_sys::{Document, HtmlInputElement};
 #[derive(Serialize, Deserialize)]
 struct Chat {
     text: String,
+}
+
+/// The messages of the "step" channel, which take few bytes.
+#[derive(Serialize, Deserialize)]
+enum Step {
+    Move { x: f64, y: f32, by: Option<String>, at: i64 },
+    Mark { tags: Vec<String>, counts: Vec<u16>, seen: bool, total: u64 },
+    Stop,
+}
+
+impl Compact for Step {
+    const SHAPE: &str = "kind{move{x:f64,y:f32,by:option(text),at:i53},\
+        mark{tags:list(text),counts:list(u16),seen:bool,total:u53},stop{}}";
 }
 
 fn say(document: &Document, id: &str, text: &str) {
@@ -54,12 +67,20 @@ async fn echo(mut streams: Streams) {
     }
 }
 
+/// Sends back the steps that come in.
+async fn retrace(steps: Sender<Step>, mut incoming: Receiver<Step>) {
+    while let Some(step) = incoming.next().await {
+        // Whoever has left meanwhile does not wait for it.
+        let _ = steps.send(To::Peer(step.from), &step.data).await;
+    }
+}
+
 async fn run(document: Document) -> Result<(), Error> {
     let own = web_sys::window().and_then(|window| window.location().origin().ok()).unwrap_or_default();
     let server = parameter("server").unwrap_or(own);
     let name = parameter("room").unwrap_or_else(|| "demo".to_owned());
-    let room = Room::builder(&server).room(&name);
-    let room = room.channel::<Chat>("chat", Delivery::Ordered).rpc::<u32, u32>("roll").join().await?;
+    let room = Room::builder(&server).room(&name).channel::<Chat>("chat", Delivery::Ordered).compress("chat");
+    let room = room.compact::<Step>("step", Delivery::Ordered).rpc::<u32, u32>("roll").join().await?;
     if let Some(status) = document.get_element_by_id("status") {
         status.set_text_content(Some(&format!("in room {name} as {}", room.id())));
     }
@@ -89,6 +110,8 @@ async fn run(document: Document) -> Result<(), Error> {
     let (mut events, roll) = (room.events(), room.rpc::<u32, u32>("roll")?);
     spawn_local(answer(roll.handle()));
     spawn_local(echo(room.streams()));
+    let (steps, incoming) = room.channel::<Step>("step")?.split();
+    spawn_local(retrace(steps, incoming));
     let names = document.clone();
     spawn_local(async move {
         while let Some(event) = events.next().await {

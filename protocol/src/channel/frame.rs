@@ -2,14 +2,15 @@
 //! [`limits::MAX_FRAME_BYTES`] long.
 //!
 //! ```text
-//! frame    = [ack]  [body]        at least one of them
+//! frame    = [ack]  [body | packed]        at least one of them
 //! ack      = 0x02  seq:varint  offset:varint  granted:varint
+//! packed   = 0x03  len:varint  block          a body of this length, compressed
 //! body     = batch | fragment
 //! batch    = 0x00  first_seq:varint  count:varint  len:varint × count  payload × count
 //! fragment = 0x01  seq:varint  total:varint  offset:varint  bytes
 //! ```
 //!
-//! Bit 6 of a body's kind asks the receiver to acknowledge at once.
+//! Bit 6 of the kind of a body, packed or not, asks the receiver to acknowledge at once.
 //!
 //! `varint` is LEB128 as in [`crate::codec`]. `seq` numbers the messages of one channel of one session, in each
 //! direction, from 0; a message in fragments has one number. Messages of up to [`CHUNK_BYTES`] travel whole, one or
@@ -21,6 +22,7 @@ use std::mem;
 use std::ops::Range;
 
 use super::error::FrameError;
+use super::packed::Packed;
 use crate::codec::{push_varint, read_varint};
 use crate::limits;
 
@@ -36,6 +38,7 @@ pub const CHUNK_BYTES: usize = limits::MAX_FRAME_BYTES - MAX_BODY_HEADER_BYTES;
 const BATCH: u8 = 0;
 const FRAGMENT: u8 = 1;
 const ACK: u8 = 2;
+const PACKED: u8 = 3;
 const ASKS: u8 = 0x40;
 
 /// A frame's contents.
@@ -47,6 +50,8 @@ pub struct Frame {
     pub asks: bool,
     /// Messages, if there are any.
     pub body: Option<Body>,
+    /// Or messages that are compressed: [unpack](super::unpack) them.
+    pub packed: Option<Packed>,
 }
 
 /// What one side has received, and how much more it takes. Later ones replace earlier ones.
@@ -137,7 +142,7 @@ pub fn parse_into(head: &[u8], total_len: usize, spare: &mut Vec<Range<usize>>) 
         return Err(FrameError::NeedMore(total_len.min(MAX_HEADER_BYTES)));
     };
     let mut reader = Reader { rest, hidden: total_len - head.len(), total_len };
-    let mut frame = Frame { ack: None, asks: false, body: None };
+    let mut frame = Frame { ack: None, asks: false, body: None, packed: None };
     let mut kind = kind;
     if kind == ACK {
         frame.ack = Some(read_ack(&mut reader)?);
@@ -147,15 +152,37 @@ pub fn parse_into(head: &[u8], total_len: usize, spare: &mut Vec<Range<usize>>) 
         kind = reader.byte()?;
     }
     frame.asks = kind & ASKS != 0;
-    frame.body = Some(match kind & !ASKS {
+    match kind & !ASKS {
+        PACKED => frame.packed = Some(read_packed(&mut reader)?),
+        BATCH | FRAGMENT => frame.body = Some(read_body(kind & !ASKS, &mut reader, spare)?),
+        _ => return Err(FrameError::UnknownKind(kind)),
+    }
+    Ok(frame)
+}
+
+/// Reads what was in a packed body: messages, and nothing else.
+pub(super) fn parse_body(body: &[u8]) -> Result<Body, FrameError> {
+    let (&kind, rest) = body.split_first().ok_or(FrameError::Empty)?;
+    let mut reader = Reader { rest, hidden: 0, total_len: body.len() };
+    read_body(kind, &mut reader, &mut Vec::new())
+}
+
+fn read_body(kind: u8, reader: &mut Reader<'_>, spare: &mut Vec<Range<usize>>) -> Result<Body, FrameError> {
+    Ok(match kind {
         BATCH => {
-            let first_seq = read_batch(&mut reader, spare)?;
+            let first_seq = read_batch(reader, spare)?;
             Body::Batch { first_seq, ranges: mem::take(spare) }
         }
-        FRAGMENT => Body::Fragment(read_fragment(&mut reader)?),
+        FRAGMENT => Body::Fragment(read_fragment(reader)?),
         _ => return Err(FrameError::UnknownKind(kind)),
-    });
-    Ok(frame)
+    })
+}
+
+fn read_packed(reader: &mut Reader<'_>) -> Result<Packed, FrameError> {
+    // What it becomes is bounded as the frames themselves are, before anything is unpacked.
+    let len =
+        usize::try_from(reader.varint()?).ok().filter(|len| (1..=limits::MAX_FRAME_BYTES).contains(len));
+    Ok(Packed { len: len.ok_or(FrameError::Malformed)?, block: reader.position()..reader.total_len })
 }
 
 fn read_ack(reader: &mut Reader<'_>) -> Result<Ack, FrameError> {
@@ -267,6 +294,12 @@ pub(super) fn start_fragment(frame: &mut Vec<u8>, seq: u64, total: usize, offset
     push_varint(frame, seq);
     push_varint(frame, total as u64);
     push_varint(frame, offset as u64);
+}
+
+/// Starts a packed body that becomes `len` bytes; the caller appends the block.
+pub(super) fn start_packed(frame: &mut Vec<u8>, len: usize) {
+    frame.push(PACKED);
+    push_varint(frame, len as u64);
 }
 
 /// How many bytes [`push_varint`] writes.

@@ -3,7 +3,7 @@
 //! Each peer has, per declared channel, one [`Outbox`] and one [`Inbox`] for as long as the session with it lives.
 //! - [`Outbox`]: queues messages, packs small ones together, cuts large ones up, keeps them until they are acknowledged,
 //!   and sends again what a path that ended may have lost. Which messages are dropped on the way out is decided here.
-//! - [`frame`]: how a frame is written and read.
+//! - [`frame`]: how a frame is written and read; the messages of one may be compressed, and are then [unpacked](unpack).
 //! - [`Inbox`]: checks what arrives, puts it in order and large messages together, and leaves out what is stale or came
 //!   twice. It says what has arrived, and how much more it takes.
 //!
@@ -36,6 +36,7 @@ mod error;
 pub mod frame;
 mod inbox;
 mod outbox;
+mod packed;
 mod reassembly;
 
 use std::ops::Range;
@@ -45,6 +46,7 @@ pub use error::{FrameError, SendError};
 pub use frame::{Ack, Body, Fragment, Frame, message_cost, parse, parse_into};
 pub use inbox::{Delivered, Inbox, Whole};
 pub use outbox::Outbox;
+pub use packed::{Packed, unpack};
 
 /// A message's bytes, wherever they live. They must not change while the message waits; cloning is cheap, a handle
 /// or a counted reference, because one message to many peers waits in many outboxes.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::error::{FrameError, SendError};
 use super::frame::{self, Ack, CHUNK_BYTES, message_cost, varint_len};
-use super::{Payload, Via};
+use super::{Payload, Via, packed};
 use crate::codec::push_varint;
 use crate::hello::Delivery;
 use crate::limits;
@@ -22,6 +22,7 @@ const LOSSY_BATCH_BYTES: usize = 1100;
 #[derive(Debug)]
 pub struct Outbox<P> {
     delivery: Delivery,
+    compress: bool,
     queue: VecDeque<Waiting<P>>,
     /// The number of the next message pushed.
     next_seq: u64,
@@ -59,6 +60,7 @@ impl<P: Payload> Outbox<P> {
     pub fn new(delivery: Delivery, window: u32, high_water: u32) -> Self {
         Self {
             delivery,
+            compress: false,
             queue: VecDeque::new(),
             next_seq: 0,
             cursor: 0,
@@ -73,6 +75,11 @@ impl<P: Payload> Outbox<P> {
             queued_bytes: 0,
             sent_messages: 0,
         }
+    }
+
+    /// Compresses what is written from now on, where that makes it shorter, or no longer does.
+    pub fn set_compress(&mut self, compress: bool) {
+        self.compress = compress;
     }
 
     /// Queues a message, at any time: whoever sends waits while [`Outbox::is_over_high_water`]. Gives its number.
@@ -146,6 +153,9 @@ impl<P: Payload> Outbox<P> {
             frame.len() - at <= limits::MAX_FRAME_BYTES,
             "a payload appended more than it was asked for"
         );
+        if self.compress {
+            packed::pack(frame, at);
+        }
         Some(at)
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::packet::{self, MAX_PLAIN_BYTES, RECORD_BYTES};
 use super::{Buffer, Channel, Direct, Output, RelayMode, Session};
 use crate::action::ConnectionId;
-use crate::channel::{Body, Delivered, Frame, FrameError, Outbox, Payload, Via, frame, parse};
+use crate::channel::{Delivered, Frame, FrameError, Outbox, Payload, Via, frame, parse, unpack};
 use crate::control::{self, Control};
 use crate::hello::Delivery;
 use crate::{limits, timing};
@@ -332,14 +332,29 @@ impl<P: Payload, B: Buffer> Session<P, B> {
     }
 
     fn read_frame(&mut self, now: u64, index: usize, data: &B) -> Result<(), FrameError> {
-        let Frame { ack, asks, body } = self.parse_frame(data)?;
+        let Frame { ack, asks, body, packed } = self.parse_frame(data)?;
         if let Some(ack) = ack {
             self.acknowledge(now, index, ack)?;
         }
-        let Some(body) = body else { return Ok(()) };
-        let Delivered { ranges, wholes } = self.accept(index, body, asks, data)?;
+        if let Some(body) = body {
+            let delivered = self.channels[index].inbox.accept(body, asks, |range| data.view(range))?;
+            self.deliver(index, delivered, || data.clone());
+        } else if let Some(packed) = packed {
+            data.read_head(data.len(), &mut self.head);
+            let (bytes, body) = unpack(&packed, &self.head)?;
+            // What must wait is copied: a view of a byte would keep all that it was unpacked with.
+            let part = |range: Range<usize>| B::from_bytes(&bytes[range]);
+            let delivered = self.channels[index].inbox.accept(body, asks, part)?;
+            self.deliver(index, delivered, || B::from_bytes(&bytes));
+        }
+        Ok(())
+    }
+
+    /// Hands messages on; `frame` gives the bytes that the ranges are of.
+    fn deliver(&mut self, index: usize, delivered: Delivered<B>, frame: impl FnOnce() -> B) {
+        let Delivered { ranges, wholes } = delivered;
         if !ranges.is_empty() {
-            self.outputs.push_back(Output::Deliver { channel: index, buffer: data.clone(), ranges });
+            self.outputs.push_back(Output::Deliver { channel: index, buffer: frame(), ranges });
         }
         for whole in wholes {
             let range = 0..whole.len;
@@ -350,12 +365,6 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             let ranges = vec![range];
             self.outputs.push_back(Output::Deliver { channel: index, buffer, ranges });
         }
-        Ok(())
-    }
-
-    fn accept(&mut self, index: usize, body: Body, asks: bool, data: &B) -> Result<Delivered<B>, FrameError> {
-        let view = |range: Range<usize>| data.view(range);
-        self.channels[index].inbox.accept(body, asks, view)
     }
 
     /// The direct path as the driver's connection, if that is this one.

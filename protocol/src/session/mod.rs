@@ -74,6 +74,9 @@ pub struct Options {
     pub window: u32,
     /// How long a peer may be silent before it has left, in milliseconds.
     pub peer_timeout_ms: u64,
+    /// The channels on which what this side sends is compressed, a bit each, by their
+    /// [numbers](crate::hello::Hello::numbers).
+    pub compress: u64,
 }
 
 impl Default for Options {
@@ -83,6 +86,7 @@ impl Default for Options {
             relay_bulk: false,
             window: crate::limits::WINDOW_BYTES,
             peer_timeout_ms: timing::PEER_TIMEOUT_MS,
+            compress: 0,
         }
     }
 }
@@ -215,9 +219,10 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         their_window: u32,
         options: Options,
     ) -> Self {
-        let channel = |delivery: &Delivery| Channel {
-            outbox: Outbox::new(*delivery, their_window, options.window),
-            inbox: Inbox::new(*delivery, options.window),
+        let channel = |(index, delivery): (usize, &Delivery)| {
+            let mut outbox = Outbox::new(*delivery, their_window, options.window);
+            outbox.set_compress(options.compress >> index & 1 == 1);
+            Channel { outbox, inbox: Inbox::new(*delivery, options.window) }
         };
         let mut deliveries = deliveries.to_vec();
         // Behind the declared channels is the one of streams and calls.
@@ -225,7 +230,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         Self {
             mine,
             theirs,
-            channels: deliveries.iter().map(channel).collect(),
+            channels: deliveries.iter().enumerate().map(channel).collect(),
             deliveries,
             options,
             direct: None,

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use js_sys::Uint8Array;
-use peerloom_protocol::channel;
+use peerloom_protocol::{channel, codec};
 
 /// One message to send. Small ones live here, alone or with those sent together; large ones stay JavaScript's and are
 /// copied frame by frame, because WebAssembly memory never shrinks.
@@ -29,6 +29,23 @@ impl Payload {
         let mut start = 0;
         let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
         ends.map(|end| Self::Here(bytes.clone(), std::mem::replace(&mut start, end + 1)..end)).collect()
+    }
+
+    /// Messages that came as one array, each behind its length as a varint.
+    #[cfg_attr(not(feature = "npm"), allow(dead_code))] // As above.
+    pub(crate) fn parts(bytes: Vec<u8>) -> Vec<Self> {
+        let bytes = Rc::new(bytes);
+        let mut rest = &bytes[..];
+        let mut parts = Vec::new();
+        while let Some(len) = codec::read_varint(&mut rest)
+            && len <= rest.len() as u64
+        {
+            let start = bytes.len() - rest.len();
+            let end = start + len as usize;
+            parts.push(Self::Here(bytes.clone(), start..end));
+            rest = &bytes[end..];
+        }
+        parts
     }
 
     fn here(bytes: Vec<u8>) -> Self {

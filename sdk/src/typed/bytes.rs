@@ -66,7 +66,7 @@ impl Stream for BytesReceiver {
 }
 
 pub(super) fn split(channel: RawChannel) -> (BytesSender, BytesReceiver) {
-    let RawChannel { driver, index, readers } = channel;
+    let RawChannel { driver, index, readers, .. } = channel;
     let mailbox = readers.borrow_mut().take();
     (BytesSender { driver: driver.clone(), index }, BytesReceiver { mailbox, _driver: driver })
 }

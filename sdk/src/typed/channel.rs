@@ -13,7 +13,7 @@ use peerloom_protocol::id::PeerId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::json;
+use super::format::Format;
 use super::mailbox::{Mailbox, Readers};
 use crate::driver::{ChannelIndex, Driver, Payload, Sending};
 use crate::error::Error;
@@ -41,6 +41,7 @@ pub(super) struct RawChannel {
     pub(super) driver: Rc<Driver>,
     pub(super) index: ChannelIndex,
     pub(super) readers: Rc<RefCell<Readers>>,
+    pub(super) format: Format,
 }
 
 impl RawChannel {
@@ -114,10 +115,10 @@ impl<T> Channel<T> {
     /// A handle to send and a stream of what comes in. Every stream gets every message; the first one also those that
     /// came before it.
     pub fn split(self) -> (Sender<T>, Receiver<T>) {
-        let RawChannel { driver, index, readers } = self.raw;
+        let RawChannel { driver, index, readers, format } = self.raw;
         let mailbox = readers.borrow_mut().take();
-        let sender = Sender { driver: driver.clone(), index, message: PhantomData };
-        (sender, Receiver { mailbox, _driver: driver, message: PhantomData })
+        let sender = Sender { driver: driver.clone(), index, format, message: PhantomData };
+        (sender, Receiver { mailbox, format, _driver: driver, message: PhantomData })
     }
 }
 
@@ -125,12 +126,13 @@ impl<T> Channel<T> {
 pub struct Sender<T> {
     driver: Rc<Driver>,
     index: ChannelIndex,
+    format: Format,
     message: PhantomData<T>,
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        Self { driver: self.driver.clone(), index: self.index, message: PhantomData }
+        Self { driver: self.driver.clone(), index: self.index, format: self.format, message: PhantomData }
     }
 }
 
@@ -144,7 +146,7 @@ impl<T: Serialize> Sender<T> {
     /// # Cancel safety
     /// Dropped before it is ready, the message is not sent at all.
     pub async fn send(&self, to: To, message: &T) -> Result<(), Error> {
-        let payload = Payload::text(&json::encode(message)?);
+        let payload = self.format.encode(message)?;
         RawChannel::send(&self.driver, self.index, to, payload).await
     }
 
@@ -162,7 +164,7 @@ impl<T: Serialize> Sender<T> {
         message: &T,
         timeout_ms: u32,
     ) -> Result<Vec<(PeerId, Outcome)>, Error> {
-        let payload = Payload::text(&json::encode(message)?);
+        let payload = self.format.encode(message)?;
         RawChannel::send_confirmed(&self.driver, self.index, to, payload, timeout_ms).await
     }
 }
@@ -170,6 +172,7 @@ impl<T: Serialize> Sender<T> {
 /// The incoming messages of one channel, a [`Stream`] that ends with the room. What does not fit `T` is left out.
 pub struct Receiver<T> {
     mailbox: Rc<RefCell<Mailbox>>,
+    format: Format,
     // Keeps the room alive while somebody reads.
     _driver: Rc<Driver>,
     message: PhantomData<fn() -> T>,
@@ -183,7 +186,7 @@ impl<T: DeserializeOwned> Stream for Receiver<T> {
             let polled = self.mailbox.borrow_mut().poll(context);
             let Poll::Ready(Some(message)) = polled else { return polled.map(|_| None) };
             let (from, bytes) = (message.source.from, message.into_bytes());
-            if let Ok(data) = json::decode(&bytes) {
+            if let Ok(data) = self.format.decode(&bytes) {
                 return Poll::Ready(Some(Received { from, data }));
             }
         }

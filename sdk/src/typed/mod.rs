@@ -1,9 +1,11 @@
 //! The Rust API: rooms with typed channels.
 //!
-//! Messages are JSON on the wire, as those of TypeScript pages are, so that both meet in one room.
+//! On the wire messages are as those of TypeScript pages are, JSON or [compact](Compact), so that both meet in one room.
 
 mod bytes;
 mod channel;
+mod compact;
+mod format;
 mod json;
 mod mailbox;
 mod room;
@@ -13,6 +15,7 @@ mod stream;
 
 pub use bytes::{BytesReceiver, BytesSender};
 pub use channel::{Channel, Received, Receiver, Sender, To};
+pub use compact::Compact;
 pub use room::{Builder, Room};
 pub use rpc::{Request, Requests, Responder, Rpc};
 pub use sink::{Events, RoomEvent};

@@ -16,6 +16,8 @@ use web_sys::{RtcConfiguration, RtcPeerConnection};
 
 use super::bytes::{self, BytesReceiver, BytesSender};
 use super::channel::{Channel, RawChannel};
+use super::compact::{self, Compact};
+use super::format::Format;
 use super::json;
 use super::rpc::Rpc;
 use super::sink::{Events, RoomSink, Shared};
@@ -26,13 +28,24 @@ use crate::error::Error;
 /// Marks a channel of bytes among the typed ones.
 struct Bytes;
 
+/// A channel as it was declared.
+#[derive(Debug, Clone)]
+struct Declared {
+    label: String,
+    delivery: Delivery,
+    codec: String,
+    /// What its messages are, and how they are written.
+    message: (TypeId, Format),
+}
+
 /// How to join a room. Made by [`Room::builder`].
 #[derive(Debug, Clone)]
 pub struct Builder {
     url: String,
     room: String,
-    channels: Vec<(String, Delivery, TypeId)>,
+    channels: Vec<Declared>,
     methods: Vec<(String, TypeId)>,
+    compressed: Vec<String>,
     metadata: Result<String, Error>,
     configuration: RtcConfiguration,
     join_timeout_ms: u64,
@@ -48,14 +61,32 @@ impl Builder {
     }
 
     /// Declares a channel of messages of type `T`. Everyone in the room declares the same labels and deliveries.
-    pub fn channel<T: 'static>(mut self, label: &str, delivery: Delivery) -> Self {
-        self.channels.push((label.to_owned(), delivery, TypeId::of::<T>()));
+    pub fn channel<T: 'static>(self, label: &str, delivery: Delivery) -> Self {
+        self.declare::<T>(label, delivery, "json".to_owned(), Format::Json)
+    }
+
+    /// Declares a channel whose messages are written in few bytes, the `channel.of(compact(shape))` of TypeScript: see
+    /// [`Compact`].
+    pub fn compact<T: Compact + 'static>(self, label: &str, delivery: Delivery) -> Self {
+        self.declare::<T>(label, delivery, compact::name::<T>(), Format::Compact)
+    }
+
+    fn declare<T: 'static>(mut self, label: &str, delivery: Delivery, codec: String, format: Format) -> Self {
+        let message = (TypeId::of::<T>(), format);
+        self.channels.push(Declared { label: label.to_owned(), delivery, codec, message });
         self
     }
 
     /// Declares a channel of plain bytes, the `channel.bytes()` of TypeScript.
-    pub fn bytes(mut self, label: &str, delivery: Delivery) -> Self {
-        self.channels.push((label.to_owned(), delivery, TypeId::of::<Bytes>()));
+    pub fn bytes(self, label: &str, delivery: Delivery) -> Self {
+        // They are handed on as they are, whatever the format.
+        self.declare::<Bytes>(label, delivery, "bytes".to_owned(), Format::Json)
+    }
+
+    /// Compresses what this page sends on the channel of this label, the `compress` of TypeScript: the others read it
+    /// whether they do so or not. Not where somebody who sees the sizes may put text of theirs beside a secret.
+    pub fn compress(mut self, label: &str) -> Self {
+        self.compressed.push(label.to_owned());
         self
     }
 
@@ -124,15 +155,14 @@ impl Builder {
     /// # Cancel safety
     /// Dropped before it is ready, nothing is joined.
     pub async fn join(self) -> Result<Room, Error> {
-        let codec = |id| if id == TypeId::of::<Bytes>() { "bytes" } else { "json" };
-        let declared = self
-            .channels
-            .iter()
-            .map(|(label, delivery, id)| (label.clone(), *delivery, codec(*id).to_owned()));
+        let spec = |channel: &Declared| (channel.label.clone(), channel.delivery, channel.codec.clone());
+        let declared = self.channels.iter().map(spec);
         let methods =
             self.methods.iter().map(|(label, _)| (label.clone(), Delivery::Ordered, hello::CALLS.to_owned()));
         let hello = Hello::new(declared.chain(methods), &self.metadata?)?;
-        let types = self.channels.into_iter().map(|(label, _, id)| (label, id)).chain(self.methods);
+        let compress = hello.numbers(|label| self.compressed.iter().any(|known| known == label));
+        let methods = self.methods.into_iter().map(|(label, id)| (label, (id, Format::Json)));
+        let types = self.channels.into_iter().map(|channel| (channel.label, channel.message)).chain(methods);
         let types: BTreeMap<_, _> = types.collect();
         let channels: Vec<_> =
             hello.data_channels().map(|spec| (spec.label.to_string(), spec.delivery)).collect();
@@ -147,7 +177,7 @@ impl Builder {
             room: self.room,
             hello,
             join_timeout_ms: self.join_timeout_ms,
-            options: self.options,
+            options: Options { compress, ..self.options },
             resume: self.resume,
         };
         let driver = Driver::start(settings, Box::new(RoomSink(Rc::downgrade(&shared))))?;
@@ -164,7 +194,7 @@ pub struct Room {
     id: PeerId,
     labels: Vec<String>,
     methods: Vec<String>,
-    types: BTreeMap<String, TypeId>,
+    types: BTreeMap<String, (TypeId, Format)>,
 }
 
 impl Room {
@@ -175,6 +205,7 @@ impl Room {
             room: String::new(),
             channels: Vec::new(),
             methods: Vec::new(),
+            compressed: Vec::new(),
             metadata: Ok(String::new()),
             configuration: RtcConfiguration::new(),
             join_timeout_ms: timing::JOIN_MS,
@@ -215,7 +246,7 @@ impl Room {
     /// [`Error::NoChannel`].
     pub fn rpc<Req: 'static, Res: 'static>(&self, label: &str) -> Result<Rpc<Req, Res>, Error> {
         let method = self.methods.iter().position(|known| known == label);
-        let method = method.filter(|_| self.types.get(label) == Some(&TypeId::of::<(Req, Res)>()));
+        let method = method.filter(|_| self.format_of::<(Req, Res)>(label).is_some());
         let method = method.ok_or_else(|| Error::NoChannel(label.to_owned()))?;
         let (driver, shared) = (self.driver.clone(), self.shared.clone());
         Ok(Rpc { driver, shared, method, types: PhantomData })
@@ -239,10 +270,16 @@ impl Room {
 
     fn raw_channel<T: 'static>(&self, label: &str) -> Result<RawChannel, Error> {
         let index = self.labels.iter().position(|known| known == label);
-        let index = index.filter(|_| self.types.get(label) == Some(&TypeId::of::<T>()));
-        let index = index.ok_or_else(|| Error::NoChannel(label.to_owned()))?;
+        let found = index.zip(self.format_of::<T>(label));
+        let (index, format) = found.ok_or_else(|| Error::NoChannel(label.to_owned()))?;
         let readers = self.shared.borrow().readers[index].clone();
-        Ok(RawChannel { driver: self.driver.clone(), index, readers })
+        Ok(RawChannel { driver: self.driver.clone(), index, readers, format })
+    }
+
+    /// How messages under this label are written, when they are of this type.
+    fn format_of<T: 'static>(&self, label: &str) -> Option<Format> {
+        let (id, format) = self.types.get(label)?;
+        (*id == TypeId::of::<T>()).then_some(*format)
     }
 
     /// What happens from now on, with everyone already here told as `PeerJoined`, and `PeerConnected`, first.

@@ -1,9 +1,16 @@
-// Peerloom as an application uses it.
+// Peerloom as an application uses it. With `compress` or `compact` in the address objects travel so.
 import { channel, join, load, type Peer, type Room } from "peerloom";
+import { bool, compact, f64, list, record, text, u32, u53 } from "peerloom/compact";
 import { offer } from "../pages/bench.ts";
-import type { Contender, Entry, Events, Other } from "./contender.ts";
+import { type Contender, type Entry, type Events, type Other, setting } from "./contender.ts";
 
-const protocol = { bytes: channel.bytes(), objects: channel<unknown>() };
+/** What the objects of `pages/bench.ts` look like. */
+const shape = record({ n: u32, kind: text, x: f64, y: f64, by: text, tags: list(text), ok: bool, at: u53 });
+
+const options = { compress: setting("compress") === 1 };
+const compacted = channel.of<unknown>(compact(shape as never), options);
+const objects = setting("compact") === 1 ? compacted : channel<unknown>(undefined, options);
+const protocol = { bytes: channel.bytes(), objects };
 
 class Peerloom implements Contender {
   readonly messageBytes = 16 * 1024;

@@ -21,7 +21,7 @@ export async function createSite(scripts) {
     root,
     configFile: false,
     logLevel: "error",
-    resolve: { alias: { peerloom: face, "bench-page": join(benchPageDir, "bench_page.js") } },
+    resolve: { alias: { "bench-page": join(benchPageDir, "bench_page.js") } },
     build: {
       outDir: folder,
       target: "es2022",

@@ -2,6 +2,7 @@
 // Tests reach it as the first argument of `Peer.run`.
 import * as peerloom from "peerloom";
 import { channel, join, type PeerloomError, type Room } from "peerloom";
+import * as compact from "peerloom/compact";
 import * as faults from "./faults.ts";
 
 /** A message that a schema checks. */
@@ -31,6 +32,21 @@ export const protocol = {
   brief: channel<number>(undefined, { delivery: { lifetimeMs: 100 } }),
   blob: channel.bytes(),
 };
+
+/** What the page in Rust declares (`examples/rust-page`). */
+export function rustProtocol() {
+  const { bool, f32, f64, i53, list, option, text, u16, u53, variants } = compact;
+  const step = variants("kind", {
+    move: { x: f64, y: f32, by: option(text), at: i53 },
+    mark: { tags: list(text), counts: list(u16), seen: bool, total: u53 },
+    stop: {},
+  });
+  return {
+    chat: channel<{ text: string }>(),
+    step: channel.of(compact.compact(step)),
+    roll: peerloom.rpc<number, number>(),
+  };
+}
 
 /** The same labels, but this side takes anything for a note: what an older or hostile page may be. */
 export const looseProtocol = { ...protocol, note: channel<unknown>() };
@@ -109,6 +125,26 @@ export async function joinRoom({
   return room.self.id;
 }
 
+/** What was heard on the one channel of {@link joinThings}. */
+export const things = {
+  get room(): Room<{ things: peerloom.ChannelDefinition<unknown> }> {
+    return never();
+  },
+  heard: [] as unknown[],
+  invalid: [] as string[],
+  errors: [] as string[],
+};
+
+/** Joins a room that has nothing but one channel, declared by the test. */
+export async function joinThings<T>(name: string, declared: peerloom.ChannelDefinition<T>) {
+  const protocol = { things: declared as peerloom.ChannelDefinition<unknown> };
+  const room = await join(location.origin, { room: name, protocol });
+  Object.defineProperty(things, "room", { value: room, configurable: true });
+  room.things.on(({ data }) => void things.heard.push(data));
+  room.on("invalid", ({ error }) => void things.invalid.push(error.code));
+  room.on("error", ({ error }) => void things.errors.push(error.code));
+}
+
 /** Why a promise was rejected, in a form that travels to the test; null when it was not. */
 export async function failure(promise: Promise<unknown>) {
   try {
@@ -148,9 +184,13 @@ export { faults, peerloom };
 
 const harness = {
   peerloom,
+  compact,
+  rustProtocol,
   protocol,
   state,
   joinRoom,
+  things,
+  joinThings,
   failure,
   randomBytes,
   digest,

@@ -34,6 +34,7 @@ export async function createSite(): Promise<string> {
     // The server's Content-Security-Policy allows no inline script, and an import map would be one.
     const linked = code
       .replaceAll('"peerloom"', '"/sdk/index.js"')
+      .replaceAll('"peerloom/compact"', '"/sdk/compact.js"')
       .replaceAll(/(\.\/[\w-]+)\.ts"/g, '$1.js"');
     writeFileSync(join(folder, "test", name.replace(/\.ts$/, ".js")), linked);
   }

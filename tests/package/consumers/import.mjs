@@ -22,12 +22,14 @@ for (const name of BROWSER) {
 const before = Object.getOwnPropertyNames(globalThis);
 
 const { channel, join, PeerloomError } = await import("peerloom");
+const { compact, record, text } = await import("peerloom/compact");
 
 const added = Object.getOwnPropertyNames(globalThis).filter((name) => !before.includes(name));
 if (added.length > 0) throw new Error(`the import added ${added}`);
 // Defining channels is what modules do at their top level, so it must work here too.
 channel();
 channel.bytes({ delivery: "unordered" });
+channel.of(compact(record({ text })));
 for (const name of BROWSER) {
   delete globalThis[name];
   if (own[name]) Object.defineProperty(globalThis, name, own[name]);

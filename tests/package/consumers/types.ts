@@ -12,6 +12,8 @@ import {
   type Room,
 } from "peerloom";
 
+import { compact, list, option, record, text, u32, type ValueOf, variants } from "peerloom/compact";
+
 interface Move {
   x: number;
   y: number;
@@ -21,8 +23,17 @@ const protocol = {
   chat: channel<{ text: string }>(),
   cursor: channel<Move>(undefined, { delivery: "latest" }),
   voice: channel<number[]>(undefined, { delivery: { lifetimeMs: 100 } }),
-  file: channel.bytes({ delivery: "ordered" }),
+  file: channel.bytes({ delivery: "ordered", compress: true }),
+  step: channel.of(compact(variants("kind", { go: { x: u32, by: option(text) }, stop: {} }))),
+  own: channel.of<Date>({
+    name: "date-1",
+    encode: (date) => new TextEncoder().encode(date.toISOString()),
+    decode: (bytes) => new Date(new TextDecoder().decode(bytes)),
+  }),
 };
+
+const Row = record({ cells: list(text), note: option(text) });
+export const row: ValueOf<typeof Row> = { cells: ["a"] };
 
 export async function accepted(signal: AbortSignal): Promise<void> {
   await load();
@@ -31,6 +42,10 @@ export async function accepted(signal: AbortSignal): Promise<void> {
 
   await room.chat.send({ text: "hello" });
   await room.file.send(new Uint8Array(4), { signal });
+  await room.step.send({ kind: "go", x: 1 });
+  await room.step.send({ kind: "stop" });
+  room.step.on(({ data }) => console.log(data.kind === "go" ? data.x + (data.by?.length ?? 0) : data.kind));
+  room.own.on(({ data }) => console.log(data.getTime()));
   const stop: () => void = room.cursor.on(({ from, data }) => {
     const peer: Peer = from;
     const x: number = data.x;
@@ -58,6 +73,12 @@ export async function refused(): Promise<void> {
   await room.chat.send({ text: 1 });
   // @ts-expect-error a bytes channel takes bytes
   await room.file.send("text");
+  // @ts-expect-error a field has another type
+  await room.step.send({ kind: "go", x: "1" });
+  // @ts-expect-error there is no such variant
+  await room.step.send({ kind: "run" });
+  // @ts-expect-error a codec of dates takes dates
+  await room.own.send("2026-01-01");
   // @ts-expect-error there is no such channel
   await room.nothing.send(1);
   // @ts-expect-error there is no such delivery
