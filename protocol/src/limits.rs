@@ -68,6 +68,13 @@ pub const MIN_WINDOW_BYTES: u32 = 64 * 1024;
 pub const MAX_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
 /// Bytes of one channel on their way through the server and not acknowledged.
 pub const MAX_RELAY_IN_FLIGHT_BYTES: u64 = 64 * 1024;
+/// Bytes of one channel on their way to a peer that is not near, and not acknowledged, before round trips have shown that
+/// more do no harm.
+pub const FIRST_IN_FLIGHT_BYTES: u64 = 256 * 1024;
+/// Up to here there may be twice as many each round trip, and [`MORE_IN_FLIGHT_BYTES`] more beyond.
+pub const SURE_IN_FLIGHT_BYTES: u64 = 512 * 1024;
+/// See [`SURE_IN_FLIGHT_BYTES`].
+pub const MORE_IN_FLIGHT_BYTES: u64 = 64 * 1024;
 /// Bytes of frames kept for a path on which the peer has not said which session it means.
 pub const MAX_EARLY_BYTES: usize = 32 * 1024 * 1024;
 /// Half-received messages a peer may have on one channel that may lose messages; the oldest gives way.

@@ -67,6 +67,8 @@ pub const IN_FLIGHT_PING_MS: u64 = 500;
 pub const QUIET_MS: (u64, u64) = (400, 3_000);
 /// The round trip of a path before it is measured.
 pub const ASSUMED_RTT_MS: u64 = 100;
+/// A peer whose round trip is shorter than this is near: what is on its way to it needs no bounds but those of SCTP.
+pub const NEAR_MS: u64 = 10;
 /// Between two frames that ask for an acknowledgement.
 pub const ASK_MS: u64 = 100;
 /// The WebSocket is looked at again after this while it holds more than it should.

@@ -159,6 +159,14 @@ fn large_messages_wait_for_the_direct_path_until_it_is_given_up() {
     let large = world.say(a, LOG, 300_000, None).unwrap();
     world.run_for(6_000);
     assert!(has(&mut world, b, a, LOG, large), "the application has said that it may");
+
+    // Where there is no order, what has come of a message is not acknowledged before all of it has: it must not wait for that.
+    for channel in [ANY, LATEST] {
+        let (mut world, a, b) = met(NO_PATH, Options { relay_bulk: true, ..Options::default() });
+        let large = world.say(a, channel, 300_000, None).unwrap();
+        world.run_for(6_000);
+        assert!(has(&mut world, b, a, channel, large), "on channel {channel} too");
+    }
 }
 
 #[test]
@@ -824,13 +832,39 @@ fn a_server_with_the_smallest_allowance_passes_large_messages_on() {
 
 #[test]
 fn most_frames_of_a_long_transfer_need_no_flush() {
-    let (mut world, a, b) = met(Faults::default(), options(RelayMode::First));
+    // Of a far peer more acknowledgements are asked for.
+    let near = Faults { delay_ms: (1, 3), ..Faults::default() };
+    let (mut world, a, b) = met(near, options(RelayMode::First));
     let before = world.quiet_frames();
     world.say(a, LOG, 4 * 1024 * 1024, None).unwrap();
     world.run_for(20_000);
     assert_eq!(world.has_all(a, b), Ok(()));
     // 257 frames; the rest is answered by acknowledgements.
     assert!(world.quiet_frames() - before > 200, "{}", world.quiet_frames() - before);
+}
+
+#[test]
+fn no_more_is_on_its_way_to_a_far_peer_than_round_trips_have_shown_to_do_no_harm() {
+    for (delay_ms, is_far) in [(50, true), (2, false)] {
+        for channel in [LOG, ANY] {
+            let faults = Faults { delay_ms: (delay_ms, delay_ms), ..Faults::default() };
+            let (mut world, a, b) = met(faults, options(RelayMode::First));
+            world.run_for(3_000);
+            let id = world.id(a).unwrap();
+            let before = world.stats(b, id).received_bytes;
+            for _ in 0..9 {
+                world.say(a, channel, 100_000, None).unwrap();
+            }
+            // The first of it is here, and word of that is not there yet.
+            world.run_for(2 * delay_ms - 1);
+            let came = world.stats(b, id).received_bytes - before;
+            let most = limits::FIRST_IN_FLIGHT_BYTES + 100_000;
+            assert!(came > 100_000 && (came < most || !is_far), "{came} over {delay_ms} ms on {channel}");
+            // In all it takes as many round trips as doubling does.
+            world.run_for(4 * delay_ms + 100);
+            assert_eq!(world.has_all(a, b), Ok(()), "over {delay_ms} ms on {channel}");
+        }
+    }
 }
 
 #[test]

@@ -325,6 +325,25 @@ impl<P: Payload> Outbox<P> {
         self.cursor_cost - self.base_cost + half_sent as u64
     }
 
+    /// Whether as much as `limit` is sent and not acknowledged, so that sending should stop until it is. Unordered messages
+    /// are acknowledged as wholes: one that was begun is finished. Where messages may be lost, their acknowledgements may
+    /// never come: there nothing stops.
+    pub fn is_in_flight_over(&self, limit: u64) -> bool {
+        let may_stop = match self.delivery {
+            Delivery::Ordered => true,
+            Delivery::Unordered => self.cursor_offset == 0,
+            Delivery::Latest | Delivery::Lifetime(_) => false,
+        };
+        may_stop && self.unacknowledged() >= limit
+    }
+
+    /// How much was ever sent and is not to be sent again, and how much of that is acknowledged, each counted as messages
+    /// [cost](message_cost).
+    pub fn positions(&self) -> (u64, u64) {
+        let acked = self.base_cost + self.acked_offset as u64;
+        (acked + self.unacknowledged(), acked)
+    }
+
     /// Whether senders should wait. On latest channels never: a value replaces the one before it.
     pub fn is_over_high_water(&self) -> bool {
         let waiting = self.queued_bytes as u64 + self.queue.len() as u64 * message_cost(0);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::packet::{self, MAX_PLAIN_BYTES, RECORD_BYTES};
 use super::{Buffer, Channel, Direct, Output, RelayMode, Session};
 use crate::action::ConnectionId;
-use crate::channel::{Delivered, Frame, FrameError, Outbox, Payload, Via, frame, parse, unpack};
+use crate::channel::{Delivered, Frame, FrameError, Payload, Via, frame, parse, unpack};
 use crate::control::{self, Control};
 use crate::hello::Delivery;
 use crate::{limits, timing};
@@ -30,11 +30,6 @@ pub trait Transport {
 /// Number of a channel's data channel: 0 is the control channel's.
 fn wire_id(index: usize) -> u16 {
     index as u16 + 1
-}
-
-/// Whether a channel has as much on its way through the server as it may.
-fn is_crowded<P: Payload>(outbox: &Outbox<P>, via: Via) -> bool {
-    via == Via::Relay && outbox.unacknowledged() >= limits::MAX_RELAY_IN_FLIGHT_BYTES
 }
 
 impl<P: Payload, B: Buffer> Session<P, B> {
@@ -78,6 +73,11 @@ impl<P: Payload, B: Buffer> Session<P, B> {
                 if !transport.send(connection, channel, frame) {
                     return false;
                 }
+            }
+            // The acknowledgement that makes room tells, as the data channel does.
+            let outbox = &self.channels[index].outbox;
+            if outbox.has_unsent(true) && outbox.is_in_flight_over(self.in_flight_limit(Via::Direct)) {
+                full |= 1 << index;
             }
         }
         if let Some(direct) = &mut self.direct {
@@ -137,30 +137,50 @@ impl<P: Payload, B: Buffer> Session<P, B> {
     }
 
     fn has_frame(&self, index: usize, via: Via) -> bool {
-        let Channel { inbox, outbox } = &self.channels[index];
-        inbox.is_ack_due() || outbox.has_unsent(self.takes_bulk(index, via)) && !is_crowded(outbox, via)
+        let Channel { inbox, outbox, .. } = &self.channels[index];
+        let may_send = || !outbox.is_in_flight_over(self.in_flight_limit(via));
+        inbox.is_ack_due() || outbox.has_unsent(self.takes_bulk(index, via)) && may_send()
+    }
+
+    /// Bytes that a channel may have on their way, not acknowledged.
+    fn in_flight_limit(&self, via: Via) -> u64 {
+        match (via, &self.direct) {
+            (Via::Relay, _) => limits::MAX_RELAY_IN_FLIGHT_BYTES,
+            (Via::Direct, Some(direct)) => direct.flight.limit(),
+            (Via::Direct, None) => u64::MAX,
+        }
     }
 
     /// Writes a frame of at most `room` bytes: an acknowledgement if one is due, and messages if there are any.
     fn write_frame(&mut self, now: u64, index: usize, via: Via, room: usize, frame: &mut Vec<u8>) -> bool {
-        let bulk = self.takes_bulk(index, via);
+        let (bulk, limit) = (self.takes_bulk(index, via), self.in_flight_limit(via));
         let may_ask = self.urgent || now >= self.last_ask + timing::ASK_MS;
         let channel = &mut self.channels[index];
         frame.clear();
         if channel.inbox.is_ack_due() && room >= frame::MAX_HEADER_BYTES {
             frame::write_ack(frame, channel.inbox.take_ack());
         }
-        if is_crowded(&channel.outbox, via) {
+        if channel.outbox.is_in_flight_over(limit) {
             return !frame.is_empty();
         }
         let written = channel.outbox.write(now, via, bulk, room.saturating_sub(frame.len()), frame);
-        let waits = !channel.outbox.has_unsent(bulk) || is_crowded(&channel.outbox, via);
+        let (has_more, is_over) = (channel.outbox.has_unsent(bulk), channel.outbox.is_in_flight_over(limit));
+        let is_told = !matches!(self.deliveries[index], Delivery::Lifetime(_));
+        if let (Via::Direct, Some(at), Some(direct), true) = (via, written, &mut self.direct, is_told) {
+            let (sent, _) = channel.outbox.positions();
+            if is_over || sent.saturating_sub(channel.asked) >= direct.flight.ask_every() {
+                frame::ask(frame, at);
+                channel.asked = sent;
+                direct.flight.asked(now, index, sent, is_over && has_more);
+            }
+        }
+        let waits = !has_more || via == Via::Relay && is_over;
         if via == Via::Relay && written.is_some() {
             self.relayed_at = now;
         }
         if let Some(at) = written
             && waits
-            && !matches!(self.deliveries[index], Delivery::Lifetime(_))
+            && is_told
         {
             let latest = self.deliveries[index] == Delivery::Latest;
             if may_ask {
@@ -259,6 +279,11 @@ impl<P: Payload, B: Buffer> Session<P, B> {
                 Control::Pong { nonce } => {
                     if let Some(path) = self.path_mut(via) {
                         path.life.pong(now, nonce);
+                    }
+                    if let (Via::Direct, Some(direct)) = (via, &mut self.direct)
+                        && let Some(ms) = direct.path.life.rtt_ms()
+                    {
+                        direct.flight.measured(ms);
                     }
                     self.confirmed(via);
                 }

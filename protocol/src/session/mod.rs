@@ -13,6 +13,7 @@
 //! docs/sessions.md explains all of it; [`crate::node`] drives it.
 
 mod data;
+mod flight;
 mod life;
 mod packet;
 mod paths;
@@ -29,6 +30,7 @@ use crate::{limits, timing};
 
 pub(crate) use data::EARLY_COST;
 pub use data::Transport;
+use flight::Flight;
 use life::Life;
 pub(crate) use paths::Verdict;
 
@@ -112,6 +114,8 @@ pub(crate) enum Output<B> {
 struct Channel<P, B> {
     outbox: Outbox<P>,
     inbox: Inbox<B>,
+    /// How far it had sent directly when it last asked for an acknowledgement for the sake of the [`Flight`].
+    asked: u64,
 }
 
 /// What both kinds of path have.
@@ -140,6 +144,7 @@ impl Path {
 struct Direct<B> {
     connection: ConnectionId,
     path: Path,
+    flight: Flight,
     /// Frames that overtook `Begin`, which travels on another channel.
     early: Vec<(u16, B)>,
     early_bytes: usize,
@@ -222,7 +227,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         let channel = |(index, delivery): (usize, &Delivery)| {
             let mut outbox = Outbox::new(*delivery, their_window, options.window);
             outbox.set_compress(options.compress >> index & 1 == 1);
-            Channel { outbox, inbox: Inbox::new(*delivery, options.window) }
+            Channel { outbox, inbox: Inbox::new(*delivery, options.window), asked: 0 }
         };
         let mut deliveries = deliveries.to_vec();
         // Behind the declared channels is the one of streams and calls.
@@ -357,6 +362,9 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         let Some(channel) = self.channels.get_mut(index) else { return Ok(()) };
         if channel.outbox.ack(ack)? {
             self.relayed_at = self.relayed_at.max(now);
+            if let Some(direct) = &mut self.direct {
+                direct.flight.acknowledged(now, index, channel.outbox.positions().1);
+            }
             self.outputs.push_back(Output::Progress);
             // It may be of an older value, or of one of several channels.
             let mut latest =

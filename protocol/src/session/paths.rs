@@ -1,6 +1,6 @@
 //! The paths of a session: when they open and close, which one carries messages, and what silence means.
 
-use super::{Buffer, Direct, Listing, Output, Path, Relay, RelayMode, Session};
+use super::{Buffer, Direct, Flight, Listing, Output, Path, Relay, RelayMode, Session};
 use crate::action::ConnectionId;
 use crate::channel::{Payload, Via};
 use crate::control::Control;
@@ -27,7 +27,8 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         self.direct_down();
         let mut path = Path::new(now);
         path.controls.push(self.begin());
-        self.direct = Some(Direct { connection, path, early: Vec::new(), early_bytes: 0, full: 0 });
+        let flight = Flight::new();
+        self.direct = Some(Direct { connection, path, flight, early: Vec::new(), early_bytes: 0, full: 0 });
     }
 
     /// The direct path is closed.
@@ -70,6 +71,10 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         for channel in &mut self.channels {
             channel.outbox.rewind(via);
             channel.inbox.ack_again();
+            channel.asked = 0;
+        }
+        if let Some(direct) = &mut self.direct {
+            direct.flight.rewound();
         }
     }
 

@@ -100,6 +100,8 @@ enum Happening {
     Look(usize, usize),
     /// The next frame of a data channel arrives at this end.
     Frame(ConnectionKey, u16, u64),
+    /// The same frame leaves the other end.
+    Sent(ConnectionKey, u16, u64),
     /// A data channel's buffer at this peer has drained.
     Drained(usize),
     /// The application at this peer does something.

@@ -192,7 +192,7 @@ impl World {
             | Happening::SocketGone(peer, _) => (*peer, false),
             Happening::Frame((peer, _), ..) => (*peer, false),
             Happening::Connect(one, _) => (one.0, false),
-            Happening::Look(..) | Happening::Stray(..) => return None,
+            Happening::Look(..) | Happening::Stray(..) | Happening::Sent(..) => return None,
         };
         let Peer { frozen, socket_dead, .. } = &self.peers[peer];
         // What a frozen page has sent before still goes out.
@@ -294,6 +294,12 @@ impl World {
                             self.carry_out(peer);
                         }
                     }
+                }
+            }
+            Happening::Sent(key, channel, serial) => {
+                let drained = self.wires.sent(key, channel, serial);
+                if let Some((sender, _)) = self.browser.other_end(key).filter(|_| drained) {
+                    self.after(0, Happening::Drained(sender));
                 }
             }
             Happening::Drained(peer) => {

@@ -8,13 +8,39 @@ use crate::action::ConnectionId;
 use crate::limits;
 use crate::session::Transport;
 
+/// How long a frame waits in the browser before it is sent.
+const BUFFERED_MS: u64 = 1;
+
 /// Frames on their way to one end of a connection, on one channel.
 #[derive(Debug, Default)]
 struct InFlight {
-    frames: VecDeque<(u64, Bytes)>,
+    frames: VecDeque<Frame>,
     /// When the last one arrives: on ordered channels none overtakes another.
     until: u64,
-    bytes: usize,
+    /// What has not been sent yet.
+    buffered: usize,
+}
+
+#[derive(Debug)]
+struct Frame {
+    serial: u64,
+    data: Bytes,
+    is_sent: bool,
+}
+
+impl InFlight {
+    /// A frame leaves the buffer, if it has not before. Gives whether a browser tells that there is room behind it.
+    fn leave(&mut self, at: usize) -> bool {
+        let Some(frame) = self.frames.get_mut(at).filter(|frame| !frame.is_sent) else { return false };
+        frame.is_sent = true;
+        let before = self.buffered;
+        self.buffered -= frame.data.0.len();
+        before > limits::LOW_WATER_BYTES && self.buffered <= limits::LOW_WATER_BYTES
+    }
+
+    fn place(&self, serial: u64) -> Option<usize> {
+        self.frames.iter().position(|frame| frame.serial == serial)
+    }
 }
 
 /// Where a frame arrives: the end of a connection, its channel, and the frame's number.
@@ -57,11 +83,15 @@ impl Wires {
     /// a browser tells.
     pub(super) fn arrive(&mut self, key: ConnectionKey, channel: u16, serial: u64) -> Option<(Bytes, bool)> {
         let wire = self.in_flight.get_mut(&(key, channel))?;
-        let at = wire.frames.iter().position(|(number, _)| *number == serial)?;
-        let (_, data) = wire.frames.remove(at)?;
-        let before = wire.bytes;
-        wire.bytes -= data.0.len();
-        Some((data, before > limits::LOW_WATER_BYTES && wire.bytes <= limits::LOW_WATER_BYTES))
+        let at = wire.place(serial)?;
+        let has_drained = wire.leave(at);
+        Some((wire.frames.remove(at)?.data, has_drained))
+    }
+
+    /// A frame is sent. Whether the buffer behind it has drained so far that a browser tells.
+    pub(super) fn sent(&mut self, key: ConnectionKey, channel: u16, serial: u64) -> bool {
+        let Some(wire) = self.in_flight.get_mut(&(key, channel)) else { return false };
+        wire.place(serial).is_some_and(|at| wire.leave(at))
     }
 
     fn close(&mut self, key: ConnectionKey) {
@@ -96,7 +126,7 @@ impl<'a> Wire<'a> {
 impl Transport for Wire<'_> {
     fn buffered(&self, connection: ConnectionId, channel: u16) -> Option<usize> {
         let other = self.world.browser.other_end((self.peer, connection))?;
-        Some(self.world.wires.in_flight.get(&(other, channel)).map_or(0, |wire| wire.bytes))
+        Some(self.world.wires.in_flight.get(&(other, channel)).map_or(0, |wire| wire.buffered))
     }
 
     fn send(&mut self, connection: ConnectionId, channel: u16, frame: &[u8]) -> bool {
@@ -119,11 +149,12 @@ impl Transport for Wire<'_> {
             arrival = arrival.max(wire.until);
             wire.until = arrival;
         }
-        wire.frames.push_back((serial, Bytes::from(frame)));
-        wire.bytes += frame.len();
+        wire.frames.push_back(Frame { serial, data: Bytes::from(frame), is_sent: false });
+        wire.buffered += frame.len();
         if silent {
             world.wires.waiting.push((self.peer, (other, channel, serial)));
         } else {
+            world.after(BUFFERED_MS, Happening::Sent(other, channel, serial));
             world.after(arrival - world.now, Happening::Frame(other, channel, serial));
         }
         true
