@@ -31,7 +31,8 @@ pub struct ChannelSpec {
     pub label: Text<{ limits::MAX_LABEL_BYTES }>,
     /// How messages travel.
     pub delivery: Delivery,
-    /// How messages are encoded: `"json"` or `"bytes"`; [`CALLS`] when it is no channel but a method to be called.
+    /// How messages are encoded: `"json"`, `"bytes"` or another name that both sides know; [`CALLS`] when it is no channel but
+    /// a method to be called.
     pub codec: Text<{ limits::MAX_CODEC_BYTES }>,
 }
 

@@ -57,7 +57,7 @@ fn run(seed: u64, trace: bool) -> Result<(), String> {
     for _ in 0..count {
         let peer = world.enter("demo", &CHANNELS, options);
         // Rarely long enough for the limits on what is under way: such runs take a hundred times as long.
-        let longest = if below(25) == 0 { 300_000 } else { [0, 100, 3_000, 60_000][below(4) as usize] };
+        let longest = if below(100) == 0 { 300_000 } else { [0, 100, 3_000, 60_000][below(4) as usize] };
         let messages = 10 + below(50);
         let pause_ms = (below(10), 10 + below(300));
         world.app(peer).talk(Talk { messages, pause_ms, longest, confirm_percent: below(20) });

@@ -1,5 +1,8 @@
 // How messages travel: compressed, in few bytes by a declared shape, by a codec of the application's own.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type BrowserName, expect, type Peer, test } from "./support/fixtures.ts";
+import { repository } from "./support/site.ts";
 
 const PAIRS: [BrowserName, BrowserName][] = [
   ["chromium", "chromium"],
@@ -132,6 +135,19 @@ for (const [first, second] of PAIRS) {
     expect(last).toEqual({ bytes: [1, 2, 3], absent: true, second: { text: "y" } });
   });
 }
+
+test("a message of a shape has the bytes that the document says", async ({ open }) => {
+  const a = await open("firefox");
+  const written = await a.run(({ compact: { compact, f64, i53, option, text, variants } }) => {
+    const step = compact(variants("kind", { move: { x: f64, by: option(text), at: i53 }, stop: {} }));
+    return { name: step.name, bytes: [...step.encode({ kind: "move", x: 1.5, by: "ada", at: -3 })] };
+  });
+  const document = readFileSync(join(repository, "docs/wire.md"), "utf8");
+  const [, block = ""] = document.match(/```text compact\n(.*?)```/s) ?? [];
+  const bytes = block.split("\n").flatMap((line) => line.split("  ")[0]?.match(/[0-9a-f]{2}/g) ?? []);
+  expect(document).toContain(written.name);
+  expect(written.bytes).toEqual(bytes.map((byte) => Number.parseInt(byte, 16)));
+});
 
 test("what does not fit its shape is not sent", async ({ open, room }) => {
   const a = await open("chromium");

@@ -5,8 +5,9 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 
-/// What both sides of a compact channel must have alike. Write it as `peerloom/compact` of TypeScript does, in the order of
-/// the type's fields: a page whose text is another does not fit together with this one (`protocol-mismatch`).
+/// What both sides of a compact channel must have alike. Write it as `peerloom/compact` of TypeScript does (`docs/wire.md`
+/// has a table), in the order of the type's fields: a page whose text is another does not fit together with this one
+/// (`protocol-mismatch`).
 ///
 /// ```
 /// use peerloom::Compact;
@@ -82,7 +83,7 @@ mod tests {
         const SHAPE: &str = "kind{move{x:f64,by:option(text),at:i53},stop{}}";
     }
 
-    /// The same bytes stand in the tests of TypeScript.
+    /// The example of `docs/wire.md`, which TypeScript is tested with too.
     #[test]
     fn values_are_the_bytes_that_typescript_writes() {
         assert_eq!(name::<Step>(), "compact-e05b223d5afb4812");

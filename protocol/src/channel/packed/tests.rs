@@ -1,7 +1,6 @@
 use super::super::{Frame, parse};
 use super::*;
 use crate::codec::push_varint;
-use crate::limits;
 
 /// A batch of one message of these bytes.
 fn batch(message: &[u8]) -> Vec<u8> {
