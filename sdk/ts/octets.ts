@@ -23,7 +23,7 @@ export class Writer {
   start(): void {
     this.field = "the message";
     this.#at = 0;
-    if (this.#bytes.length > MAX_KEPT_BYTES) this.#grow(1024);
+    if (this.#bytes.length > MAX_KEPT_BYTES) this.#use(new Uint8Array(1024));
   }
 
   /** What was written since the start, until the next. */
@@ -34,8 +34,12 @@ export class Writer {
   #grow(least: number): void {
     const grown = new Uint8Array(Math.max(least, Math.min(2 * this.#bytes.length, least + MAX_KEPT_BYTES)));
     grown.set(this.#bytes.subarray(0, this.#at));
-    this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
+    this.#use(grown);
+  }
+
+  #use(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
   }
 
   /** Makes room for so many bytes more. */
