@@ -108,10 +108,7 @@ export class Reader {
   #end = 0;
 
   start(message: Uint8Array): void {
-    if (message.buffer !== this.#bytes.buffer) {
-      this.#bytes = new Uint8Array(message.buffer);
-      this.#view = new DataView(message.buffer);
-    }
+    if (message.buffer !== this.#bytes.buffer) this.#use(message.buffer);
     this.#at = message.byteOffset;
     this.#end = message.byteOffset + message.length;
   }
@@ -119,6 +116,12 @@ export class Reader {
   /** @throws PeerloomError when not all of the message was read. */
   end(): void {
     if (this.#at !== this.#end) throw torn();
+    if (this.#bytes.length > MAX_KEPT_BYTES) this.#use(new ArrayBuffer());
+  }
+
+  #use(buffer: ArrayBufferLike): void {
+    this.#bytes = new Uint8Array(buffer);
+    this.#view = new DataView(buffer);
   }
 
   /** Goes on by so many bytes; gives where they begin. */
