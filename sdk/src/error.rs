@@ -115,6 +115,12 @@ impl Error {
         }
     }
 
+    /// What a codec says of a value.
+    #[cfg(feature = "typed")]
+    pub(crate) fn codec(why: impl std::fmt::Display) -> Self {
+        Self::Codec(why.to_string())
+    }
+
     /// What a browser call threw.
     pub(crate) fn thrown(value: &JsValue) -> Self {
         let text = value.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));

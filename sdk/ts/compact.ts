@@ -87,10 +87,13 @@ function plain<T>(
   };
 }
 
+/** Whether something is a whole number from the one to the other. */
+const isWhole = (least: number, most: number) => (value: unknown) =>
+  Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
+
 /** Whole numbers of one byte or more; what does not lie between the two is refused at both ends. */
 function whole(text: string, least: number, most: number): Shape<number> {
-  const is = (value: unknown) =>
-    Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
+  const is = isWhole(least, most);
   // Zigzag: 0, -1, 1, -2, … become 0, 1, 2, 3, …, so that small ones are short.
   const signed = least < 0;
   return plain(
@@ -119,7 +122,7 @@ export const bool: Shape<boolean> = plain(
 /** A whole number from 0 to 255. */
 export const u8: Shape<number> = plain(
   "u8",
-  (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 255,
+  isWhole(0, 255),
   (writer, value) => writer.byte(value),
   (reader) => reader.byte(),
 );

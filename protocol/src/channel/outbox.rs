@@ -337,11 +337,14 @@ impl<P: Payload> Outbox<P> {
         may_stop && self.unacknowledged() >= limit
     }
 
-    /// How much was ever sent and is not to be sent again, and how much of that is acknowledged, each counted as messages
-    /// [cost](message_cost).
-    pub fn positions(&self) -> (u64, u64) {
-        let acked = self.base_cost + self.acked_offset as u64;
-        (acked + self.unacknowledged(), acked)
+    /// How far sending has come since the start, counted as messages [cost](message_cost).
+    pub fn sent_position(&self) -> u64 {
+        self.cursor_cost + self.cursor_offset as u64
+    }
+
+    /// How far everything is acknowledged, counted in the same way.
+    pub fn acked_position(&self) -> u64 {
+        self.base_cost + self.acked_offset as u64
     }
 
     /// Whether senders should wait. On latest channels never: a value replaces the one before it.

@@ -167,7 +167,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         let (has_more, is_over) = (channel.outbox.has_unsent(bulk), channel.outbox.is_in_flight_over(limit));
         let is_told = !matches!(self.deliveries[index], Delivery::Lifetime(_));
         if let (Via::Direct, Some(at), Some(direct), true) = (via, written, &mut self.direct, is_told) {
-            let (sent, _) = channel.outbox.positions();
+            let sent = channel.outbox.sent_position();
             if is_over || sent.saturating_sub(channel.asked) >= direct.flight.ask_every() {
                 frame::ask(frame, at);
                 channel.asked = sent;

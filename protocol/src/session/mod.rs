@@ -363,7 +363,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         if channel.outbox.ack(ack)? {
             self.relayed_at = self.relayed_at.max(now);
             if let Some(direct) = &mut self.direct {
-                direct.flight.acknowledged(now, index, channel.outbox.positions().1);
+                direct.flight.acknowledged(now, index, channel.outbox.acked_position());
             }
             self.outputs.push_back(Output::Progress);
             // It may be of an older value, or of one of several channels.

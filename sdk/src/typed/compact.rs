@@ -54,17 +54,13 @@ fn hash(text: &[u8]) -> u64 {
     })
 }
 
-fn codec(error: impl std::fmt::Display) -> Error {
-    Error::Codec(error.to_string())
-}
-
 pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
-    postcard::to_allocvec(value).map_err(codec)
+    postcard::to_allocvec(value).map_err(Error::codec)
 }
 
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    let (value, rest) = postcard::take_from_bytes(bytes).map_err(codec)?;
-    if rest.is_empty() { Ok(value) } else { Err(codec("more bytes than the message has")) }
+    let (value, rest) = postcard::take_from_bytes(bytes).map_err(Error::codec)?;
+    if rest.is_empty() { Ok(value) } else { Err(Error::codec("more bytes than the message has")) }
 }
 
 #[cfg(test)]

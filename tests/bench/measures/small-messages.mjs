@@ -67,7 +67,7 @@ export async function run({ runs, say, quiet, smoke }) {
         if (cell.failures > 0) rate.also = `${cell.failures} FAILED`;
         if (cell === byHand) return [rate];
         const ours = cell.page === PEERLOOM.page;
-        const isCompact = cell.name.startsWith(COMPACT.name);
+        const factors = cell.settings?.compact ? COMPACT_FACTORS : FACTORS;
         return [
           rate,
           figure({
@@ -76,7 +76,7 @@ export async function run({ runs, say, quiet, smoke }) {
             unit: "×",
             values: ratios(cell, byHand, (rates) => rates[state]),
             digits: 2,
-            least: ours ? (isCompact ? COMPACT_FACTORS : FACTORS)[state] : undefined,
+            least: ours ? factors[state] : undefined,
           }),
         ];
       });

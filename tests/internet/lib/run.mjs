@@ -45,12 +45,12 @@ async function runOne({ name, kinds }, counts) {
   const passed = failures.length === 0;
   counts[passed ? "passed" : "failed"] += 1;
   say(`${passed ? "passed" : "FAILED"}: ${title}, seed ${seed}`);
-  if (!passed) {
+  if (passed) {
+    for (const line of measures.filter((line) => !line.includes("sent"))) console.log(`    ${line}`);
+  } else {
     console.log(["", ...timeline, "", ...measures, "", ...failures, ""].join("\n"));
     counts.failures.push([`${title}, seed ${seed}`, ...failures].join("\n    "));
   }
-  if (passed)
-    for (const line of measures.filter((line) => !line.includes("sent"))) console.log(`    ${line}`);
 }
 
 /** Runs what is ready, as a suite of `npm test`: one after the other, and those that mostly wait a few at a time. */
