@@ -2,7 +2,8 @@
 //   --only NAME      one measure alone (may be repeated); the names are below
 //   --runs N         trials of each kind instead of each measure's own number
 //   --mebibytes N    how much is sent in bulk, instead of each measure's own number
-//   --smoke          everything once and briefly: whether it works, not how fast; fails when a figure is missing or zero
+//   --smoke          everything once and briefly: whether it works, not how fast; fails when a figure is missing or zero.
+//                    Rivals take part in two measures only
 //   --json FILE      writes every single value as well
 //   --urgent         runs browsers and servers with real-time priority, for a machine that is not quiet (root)
 //   --packet-log FILE  notes every packet on the network between the hosts

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, CodecError, Message};
 use crate::limits;
+use crate::signal::EnvelopeBytes;
 
 /// The control channel's label and data-channel id.
 pub const LABEL: &str = "peerloom";
@@ -14,7 +15,7 @@ pub const CHANNEL_ID: u16 = 0;
 pub const MORE_LABEL: &str = "peerloom.more";
 
 /// From peer to peer on the control channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Control {
     /// Kind 0: asks for a [`Control::Pong`]. Answered from the message handler, never from a timer, because timers
@@ -38,16 +39,23 @@ pub enum Control {
         /// The receiver's, as far as the sender knows it; 0 when it does not.
         yours: u32,
     },
+    /// Kind 4: of one more connection beside the first. docs/sessions.md tells what for.
+    Lane {
+        /// Which, from 1 to [`limits::MAX_LANES`].
+        lane: u8,
+        /// A card, or a candidate of generation 0; nothing else is taken. See [`crate::envelope`].
+        envelope: EnvelopeBytes,
+    },
 }
 
 impl Message for Control {
-    const KINDS: u32 = 4;
+    const KINDS: u32 = 5;
 }
 
 impl Control {
     /// The message as it travels.
-    pub fn encode(self) -> Vec<u8> {
-        codec::encode(&self)
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
     }
 
     /// Reads one data-channel message.

@@ -59,6 +59,17 @@ impl Envelope {
         codec::encode(self).try_into().ok()
     }
 
+    /// The envelopes of one message, as far as they can be read.
+    #[inline(never)] // Two callers would have a kilobyte each.
+    pub(crate) fn read(bytes: &EnvelopeBytes) -> Vec<Self> {
+        let Ok(mut records) = Self::decode(bytes) else { return Vec::new() };
+        let mut read = Vec::new();
+        while let Some(Ok(envelope)) = records.next() {
+            read.push(envelope);
+        }
+        read
+    }
+
     /// Reads the envelopes of one message.
     ///
     /// # Errors

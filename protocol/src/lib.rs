@@ -27,6 +27,7 @@ pub mod failure;
 mod fields;
 pub mod hello;
 pub mod id;
+mod lanes;
 pub mod limits;
 mod link;
 mod members;

@@ -85,8 +85,10 @@ pub const MAX_RELIABLE_PARTIAL_MESSAGES: usize = 1024;
 /// Bytes of half-received messages a peer may have on one channel.
 pub const MAX_PARTIAL_BYTES: usize = 32 * 1024 * 1024;
 
-/// One message on the control channel.
-pub const MAX_CONTROL_BYTES: usize = 1024;
+/// One message on the control channel: a card and what surrounds it.
+pub const MAX_CONTROL_BYTES: usize = MAX_CARD_BYTES + 16;
+/// Connections to one peer beside the first, for long transfers.
+pub const MAX_LANES: usize = 3;
 
 /// One message of a stream. It fits one frame with all headers, so that messages of several streams alternate.
 pub const MAX_STREAM_MESSAGE_BYTES: usize = 16_000;

@@ -130,6 +130,11 @@ impl Link {
         link
     }
 
+    /// Starts one more connection beside the first. What it sends does not get lost, so it says nothing twice.
+    pub(crate) fn lane(now: u64, polite: bool) -> Self {
+        Self { resend_at: None, ..Self::meet(now, polite, None, None) }
+    }
+
     /// Both ends came back to the server while their connection lived: generations start again.
     pub(crate) fn met_again(&mut self, polite: bool) {
         self.polite = polite;

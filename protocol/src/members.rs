@@ -4,10 +4,12 @@ use crate::action::ConnectionId;
 use crate::card::Card;
 use crate::envelope::Envelope;
 use crate::hello::{Hello, ProtocolError, SessionHello};
+use crate::lanes::Lanes;
 use crate::link::Link;
 use crate::pool::Warm;
 use crate::session::Listing;
 use crate::signal::{self, EnvelopeBytes};
+use crate::timing;
 
 /// One other member.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub(crate) struct Member {
     /// None when its protocol does not fit ours, as is `link`.
     pub(crate) session: Option<SessionHello>,
     pub(crate) link: Option<Link>,
+    pub(crate) lanes: Lanes,
     pub(crate) listing: Listing,
 }
 
@@ -28,7 +31,9 @@ impl Member {
         let fits = hello
             .and_then(|theirs| ours.check_against(&theirs).and(theirs.session.ok_or(ProtocolError::Version)));
         let session = fits.as_ref().ok().copied();
-        let member = Self { epoch: listed.epoch, metadata, session, link: None, listing: Listing::Listed };
+        let lanes = Lanes::default();
+        let member =
+            Self { epoch: listed.epoch, metadata, session, link: None, lanes, listing: Listing::Listed };
         (member, fits.err())
     }
 
@@ -63,18 +68,29 @@ impl Member {
         self.link.as_ref().is_some_and(Link::is_failing)
     }
 
+    /// The first connection, which the link makes.
     pub(crate) fn connection(&self) -> Option<ConnectionId> {
         self.link.as_ref()?.connection()
     }
 
+    /// The link or lane whose connection this is.
+    pub(crate) fn link_of(&mut self, connection: ConnectionId) -> Option<&mut Link> {
+        let is_its = |link: &&mut Link| link.connection() == Some(connection);
+        self.link.as_mut().filter(is_its).or_else(|| self.lanes.links_mut().find(is_its))
+    }
+
+    pub(crate) fn owns(&self, connection: ConnectionId) -> bool {
+        let is_its = |link: &Link| link.connection() == Some(connection);
+        self.link.as_ref().is_some_and(is_its) || self.lanes.links().any(is_its)
+    }
+
     pub(crate) fn deadline(&self) -> Option<u64> {
-        self.link.as_ref().and_then(Link::deadline)
+        timing::earliest(&[self.link.as_ref().and_then(Link::deadline), self.lanes.deadline()])
     }
 
     pub(crate) fn envelope(&mut self, now: u64, epoch: u32, bytes: &EnvelopeBytes) {
         let (true, Some(link)) = (epoch == self.epoch, &mut self.link) else { return };
-        let Ok(envelopes) = Envelope::decode(bytes) else { return };
-        for envelope in envelopes.map_while(Result::ok) {
+        for envelope in Envelope::read(bytes) {
             link.envelope(now, envelope);
         }
     }

@@ -10,6 +10,7 @@ mod presence;
 use std::collections::VecDeque;
 
 use crate::action::{Command, ConnectionId, Event, Input, SignalingState};
+use crate::control::Control;
 use crate::failure::{LinkError, RoomError};
 use crate::hello::{Hello, SessionHello};
 use crate::id::{PeerId, ResumeToken};
@@ -19,7 +20,7 @@ use crate::pool::Pool;
 use crate::seal::{self, Seal, SecretKey};
 use crate::server_link::{ServerEvent, ServerLink};
 use crate::session::{Listing, Options, RelayMode};
-use crate::signal::{ClientMessage, LeaveReason, PacketBytes, Refusal};
+use crate::signal::{ClientMessage, EnvelopeBytes, LeaveReason, PacketBytes, Refusal};
 use crate::sorted_map::SortedMap;
 use crate::{codec, limits, timing};
 
@@ -59,6 +60,12 @@ pub(crate) enum Notice {
     LinkUp(PeerId, ConnectionId),
     /// They are not any more.
     LinkDown(PeerId),
+    /// The channels of one more connection to a member are open.
+    LaneUp(PeerId, ConnectionId),
+    /// They are not any more.
+    LaneDown(PeerId, ConnectionId),
+    /// To be said to a member over its first connection.
+    Say(PeerId, Control),
     /// An attempt to connect directly has failed, or, with an error, all have.
     LinkFailed(PeerId, Option<LinkError>),
     /// A member is gone.
@@ -181,9 +188,9 @@ impl Room {
         Some(seal.counting_from(first))
     }
 
-    /// Whether a connection is that of a member's link.
+    /// Whether a connection is a member's.
     pub(crate) fn is_in_use(&self, connection: ConnectionId) -> bool {
-        self.members.values().any(|member| member.connection() == Some(connection))
+        self.owner(connection).is_some()
     }
 
     /// The message that has the server pass a sealed packet on to a member.
@@ -199,6 +206,35 @@ impl Room {
             self.connection_lost(now, connection);
             self.pump_links();
         }
+    }
+
+    /// A lane is of no use any more.
+    pub(crate) fn give_up_lane(&mut self, now: u64, connection: ConnectionId) {
+        self.connection_lost(now, connection);
+        self.pump_links();
+    }
+
+    /// A member could be sent more if there were more connections to it.
+    pub(crate) fn begin_lanes(&mut self, now: u64, id: PeerId) {
+        if let Some((member, polite)) = self.laned(id) {
+            member.lanes.begin(now, polite);
+            self.pump_links();
+        }
+    }
+
+    /// What a member said of a lane.
+    pub(crate) fn lane_said(&mut self, now: u64, id: PeerId, lane: u8, envelope: &EnvelopeBytes) {
+        if let Some((member, polite)) = self.laned(id) {
+            member.lanes.envelope(now, polite, lane, envelope);
+            self.pump_links();
+        }
+    }
+
+    /// A connected member, and whether we are the polite side of its lanes, which both ends find alike.
+    fn laned(&mut self, id: PeerId) -> Option<(&mut Member, bool)> {
+        let polite = self.id()? < id;
+        let member = self.members.get_mut(&id).filter(|member| member.is_connected())?;
+        Some((member, polite))
     }
 
     /// A member is gone, as its session found out or as it said itself.
@@ -358,7 +394,7 @@ impl Room {
             return;
         }
         self.drop_cards();
-        close_all(&mut self.notices, self.members.values().filter_map(Member::connection));
+        self.members.values().for_each(|member| close_member(&mut self.notices, member));
         self.members.clear();
         self.notices.push_back(Notice::Do(Command::CloseSocket { will_return: false }));
         self.notify(Event::Signaling(SignalingState::Closed));
@@ -372,6 +408,14 @@ impl Room {
 
 fn close_all(notices: &mut VecDeque<Notice>, connections: impl IntoIterator<Item = ConnectionId>) {
     notices.extend(connections.into_iter().map(|id| Notice::Do(Command::CloseConnection(id))));
+}
+
+/// The first connection of a member, and those of its lanes.
+fn close_member(notices: &mut VecDeque<Notice>, member: &Member) {
+    close_all(notices, member.connection());
+    for lane in member.lanes.links() {
+        close_all(notices, lane.connection());
+    }
 }
 
 fn first_bytes(secret: &[u8; 32]) -> [u8; 8] {

@@ -69,6 +69,12 @@ pub const QUIET_MS: (u64, u64) = (400, 3_000);
 pub const ASSUMED_RTT_MS: u64 = 100;
 /// A peer whose round trip is shorter than this is near: what is on its way to it needs no bounds but those of SCTP.
 pub const NEAR_MS: u64 = 10;
+/// A transfer to a peer that is not near, and that has waited for its connection for this long, is given more.
+pub const LANES_MS: u64 = 500;
+/// And not again before this long: neither when one could not be made, nor when the other side keeps asking for it.
+pub const LANE_AGAIN_MS: u64 = 30_000;
+/// They are closed when nothing went over them for this long.
+pub const LANE_IDLE_MS: u64 = 10_000;
 /// Between two frames that ask for an acknowledgement.
 pub const ASK_MS: u64 = 100;
 /// The WebSocket is looked at again after this while it holds more than it should.

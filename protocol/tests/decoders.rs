@@ -134,6 +134,8 @@ fn control() -> impl Strategy<Value = Control> {
         any::<u32>().prop_map(|nonce| Control::Pong { nonce }),
         Just(Control::Bye),
         any::<(u32, u32)>().prop_map(|(mine, yours)| Control::Begin { mine, yours }),
+        (any::<u8>(), bytes(limits::MAX_CARD_BYTES))
+            .prop_map(|(lane, envelope)| Control::Lane { lane, envelope }),
     ]
 }
 

@@ -180,6 +180,8 @@ fn every_vector_of_the_document_is_what_is_sent() {
     golden.message("control-pong", &Control::Pong { nonce: 300 });
     golden.message("control-bye", &Control::Bye);
     golden.message("control-begin", &Control::Begin { mine: 300, yours: 0 });
+    let envelope = Envelope::Card { card: some_card(3) }.encode().unwrap();
+    golden.message("control-lane", &Control::Lane { lane: 2, envelope });
     golden.bytes("control-begin-answer", &Control::Begin { mine: 1000, yours: 300 }.encode());
 
     let hello = [("cursor", Delivery::Latest, "json"), ("chat", Delivery::Ordered, "json")];

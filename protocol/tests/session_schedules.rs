@@ -15,6 +15,7 @@ use peerloom_protocol::random::Random;
 use peerloom_protocol::session::{Options, RelayMode};
 use peerloom_protocol::sim::app::Talk;
 use peerloom_protocol::sim::{Faults, World};
+use peerloom_protocol::timing;
 
 const CHANNELS: [(&str, Delivery); 4] = [
     ("any", Delivery::Unordered),
@@ -68,7 +69,7 @@ fn run(seed: u64, trace: bool) -> Result<(), String> {
     for _ in 0..below(6) {
         world.run_for(below(6_000));
         let (a, b) = (peers[below(count as u64) as usize], peers[below(count as u64) as usize]);
-        let (ms, what) = (below(8_000), below(8));
+        let (ms, what) = (below(8_000), below(10));
         if trace {
             let names = [
                 "cut",
@@ -79,6 +80,8 @@ fn run(seed: u64, trace: bool) -> Result<(), String> {
                 "all silent",
                 "nothing at all",
                 "online",
+                "cut one",
+                "one silent",
             ];
             println!("{:>7} {} for {ms} ms: {a}, {b}", world.now(), names[what as usize]);
         }
@@ -129,7 +132,11 @@ fn run(seed: u64, trace: bool) -> Result<(), String> {
                     world.set_silent(a, b, false);
                 }
             }
-            _ => world.feed(a, peerloom_protocol::action::Input::Online),
+            7 => world.feed(a, peerloom_protocol::action::Input::Online),
+            8 => world.cut_last(a, b),
+            // A browser would find out that its only connection is dead.
+            _ if world.connections_between(a, b) > 1 => world.mute_last(a, b),
+            _ => {}
         }
     }
     world.set_faults(Faults { relay_rate: faults.relay_rate, path: faults.path, ..Faults::default() });
@@ -146,7 +153,7 @@ fn run(seed: u64, trace: bool) -> Result<(), String> {
             break;
         }
     }
-    world.run_for(5_000);
+    world.run_for(timing::LANE_IDLE_MS + 1_000);
     if trace && !done {
         peers.iter().for_each(|peer| println!("peer {peer}: {}", world.describe(*peer)));
     }

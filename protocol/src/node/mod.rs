@@ -219,7 +219,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
             return true;
         };
         if let Some(session) = &mut peer.session {
-            session.direct_frame(now, channel, data);
+            session.direct_frame(now, connection, channel, data);
         }
         self.session_outputs(now, id);
         self.pump(now);
@@ -252,6 +252,16 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         }
         self.early_bytes = self.early.iter().map(|(_, _, data)| data.len() + EARLY_COST).sum();
         taken
+    }
+
+    /// All channels of a connection are open here too.
+    fn feed_early(&mut self, now: u64, id: PeerId, connection: ConnectionId) {
+        for (_, channel, data) in self.take_early(connection) {
+            if let Some(session) = self.session(id) {
+                session.direct_frame(now, connection, channel, &data);
+            }
+        }
+        self.session_outputs(now, id);
     }
 
     /// The application has taken this many messages, of this many bytes in all, that [`Action::Deliver`] handed over. Gives
@@ -460,12 +470,23 @@ impl<P: Payload, B: Buffer> Node<P, B> {
                     session.direct_hoped = true;
                     session.direct_up(now, connection);
                 }
-                for (_, channel, data) in self.take_early(connection) {
-                    if let Some(session) = self.session(id) {
-                        session.direct_frame(now, channel, &data);
-                    }
+                self.feed_early(now, id, connection);
+            }
+            Notice::LaneUp(id, connection) => {
+                if let Some(session) = self.session(id) {
+                    session.lane_up(now, connection);
                 }
-                self.session_outputs(now, id);
+                self.feed_early(now, id, connection);
+            }
+            Notice::LaneDown(id, connection) => {
+                if let Some(session) = self.session(id) {
+                    session.lane_down(connection);
+                }
+            }
+            Notice::Say(id, control) => {
+                if let Some(session) = self.session(id) {
+                    session.say_of_lane(control);
+                }
             }
             Notice::LinkDown(id) => {
                 if let Some(session) = self.session(id) {
@@ -584,6 +605,9 @@ impl<P: Payload, B: Buffer> Node<P, B> {
                 }
                 Output::Restarted { theirs } => self.restart(now, id, Some(theirs)),
                 Output::DirectDead => self.room.give_up_connection(now, id),
+                Output::WantsLanes => self.room.begin_lanes(now, id),
+                Output::LaneDead(connection) => self.room.give_up_lane(now, connection),
+                Output::LaneSaid(lane, envelope) => self.room.lane_said(now, id, lane, &envelope),
                 Output::Progress => progress = true,
             }
         }
@@ -635,7 +659,13 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         self.peers.get(&id).map_or(PeerPath::Connecting, |peer| peer.told)
     }
 
-    /// The connection of a peer's direct path.
+    /// All connections of a peer's direct path.
+    pub fn connections_of(&self, id: PeerId) -> Vec<ConnectionId> {
+        let session = self.peers.get(&id).and_then(|peer| peer.session.as_ref());
+        session.map_or(Vec::new(), Session::connections)
+    }
+
+    /// The first connection of a peer's direct path.
     pub fn connection_of(&self, id: PeerId) -> Option<ConnectionId> {
         self.peers.get(&id)?.session.as_ref()?.connection()
     }

@@ -170,6 +170,10 @@ impl Room {
         self.joining.remove(id);
         self.resident.remove(id);
         self.notices.push_back(Notice::Do(Command::CloseConnection(id)));
+        if let Some(owner) = self.owner(id) {
+            // Nothing happens where it was not a lane's.
+            self.notices.push_back(Notice::LaneDown(owner, id));
+        }
         self.with_link(id, |link| link.connection_lost(now));
         self.cards_changed(now);
     }

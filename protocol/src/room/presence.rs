@@ -1,7 +1,8 @@
 //! Who is here: what the server says of it, and the link to each.
 
-use super::{Notice, Room, close_all};
+use super::{Notice, Room, close_all, close_member};
 use crate::action::{Command, ConnectionId, Event, SignalingState};
+use crate::control::Control;
 use crate::failure::LinkError;
 use crate::id::PeerId;
 use crate::link::{Link, Output};
@@ -110,7 +111,9 @@ impl Room {
             let metadata = member.metadata.clone();
             self.notices.push_back(Notice::Arrived { id, metadata, session: member.session });
         }
-        close_all(&mut self.notices, old.and_then(|old| old.connection()));
+        if let Some(old) = old {
+            close_member(&mut self.notices, &old);
+        }
         match error {
             None => {
                 let pool = if polite { &mut self.joining } else { &mut self.resident };
@@ -128,24 +131,30 @@ impl Room {
 
     pub(super) fn remove(&mut self, id: PeerId, reason: LeaveReason) {
         if let Some(member) = self.members.remove(&id) {
-            close_all(&mut self.notices, member.connection());
+            close_member(&mut self.notices, &member);
             self.notices.push_back(Notice::Left(id, reason));
         }
     }
 
-    fn owner(&self, connection: ConnectionId) -> Option<PeerId> {
-        self.members.iter().find(|(_, m)| m.connection() == Some(connection)).map(|(id, _)| id)
+    pub(super) fn owner(&self, connection: ConnectionId) -> Option<PeerId> {
+        self.members.iter().find(|(_, member)| member.owns(connection)).map(|(id, _)| id)
+    }
+
+    fn link_of(&mut self, connection: ConnectionId) -> Option<&mut Link> {
+        self.members.values_mut().find_map(|member| member.link_of(connection))
     }
 
     pub(super) fn with_link(&mut self, connection: ConnectionId, act: impl FnOnce(&mut Link)) {
-        let id = self.owner(connection);
-        if let Some(link) = id.and_then(|id| self.members.get_mut(&id)).and_then(|m| m.link.as_mut()) {
+        if let Some(link) = self.link_of(connection) {
             act(link);
         }
     }
 
     pub(super) fn for_each_link(&mut self, act: impl Fn(&mut Link)) {
-        self.members.values_mut().filter_map(|m| m.link.as_mut()).for_each(act);
+        for member in self.members.values_mut() {
+            member.link.iter_mut().for_each(&act);
+            member.lanes.links_mut().for_each(&act);
+        }
     }
 
     pub(super) fn pump_links(&mut self) {
@@ -154,7 +163,35 @@ impl Room {
             while let Some(output) = self.members.get_mut(&id).and_then(|m| m.link.as_mut()?.poll()) {
                 self.link_output(id, output);
             }
+            while let Some((lane, output)) = self.members.get_mut(&id).and_then(|m| m.lanes.poll()) {
+                self.lane_output(id, lane, output);
+            }
         }
+    }
+
+    fn lane_output(&mut self, id: PeerId, lane: u8, output: Output) {
+        let said = match output {
+            Output::Do(command) => Some(Notice::Do(command)),
+            Output::Open(start) => {
+                let connection = self.open(start);
+                if let Some(member) = self.members.get_mut(&id) {
+                    member.lanes.opened(lane, connection);
+                }
+                None
+            }
+            Output::Send(envelope) => {
+                envelope.encode().map(|envelope| Notice::Say(id, Control::Lane { lane, envelope }))
+            }
+            Output::Up(connection) => Some(Notice::LaneUp(id, connection)),
+            Output::AttemptFailed | Output::Failed(_) => {
+                if let Some(member) = self.members.get_mut(&id) {
+                    member.lanes.end(lane);
+                }
+                None
+            }
+            Output::Down => None,
+        };
+        self.notices.extend(said);
     }
 
     fn link_output(&mut self, id: PeerId, output: Output) {
@@ -173,7 +210,11 @@ impl Room {
                 }
             }
             Output::Up(connection) => self.notices.push_back(Notice::LinkUp(id, connection)),
-            Output::Down => self.notices.push_back(Notice::LinkDown(id)),
+            Output::Down => {
+                let lanes = self.members.get_mut(&id).map(|member| member.lanes.end_all());
+                close_all(&mut self.notices, lanes.into_iter().flatten());
+                self.notices.push_back(Notice::LinkDown(id));
+            }
             Output::AttemptFailed => self.notices.push_back(Notice::LinkFailed(id, None)),
             Output::Failed(error) => self.notices.push_back(Notice::LinkFailed(id, Some(error))),
         }

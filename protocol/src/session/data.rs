@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::packet::{self, MAX_PLAIN_BYTES, RECORD_BYTES};
-use super::{Buffer, Channel, Direct, Output, RelayMode, Session};
+use super::{Buffer, Channel, Lane, Output, Path, RelayMode, Session};
 use crate::action::ConnectionId;
 use crate::channel::{Delivered, Frame, FrameError, Payload, Via, frame, parse, unpack};
 use crate::control::{self, Control};
@@ -32,6 +32,15 @@ fn wire_id(index: usize) -> u16 {
     index as u16 + 1
 }
 
+/// Hands over what is to be said on the control channel. False when the connection refused.
+fn speak(connection: ConnectionId, path: &mut Path, transport: &mut impl Transport) -> bool {
+    if transport.buffered(connection, control::CHANNEL_ID).is_none() {
+        return true;
+    }
+    let mut controls = std::mem::take(&mut path.controls).into_iter();
+    controls.all(|control| transport.send(connection, control::CHANNEL_ID, &control.encode()))
+}
+
 impl<P: Payload, B: Buffer> Session<P, B> {
     /// Hands over what the direct path takes. False when the connection refused.
     pub(crate) fn flush_direct(
@@ -46,32 +55,37 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         if transport.is_closed(connection) {
             return false;
         }
-        if transport.buffered(connection, control::CHANNEL_ID).is_some() {
-            for control in std::mem::take(&mut direct.path.controls) {
-                if !transport.send(connection, control::CHANNEL_ID, &control.encode()) {
-                    return false;
-                }
-            }
+        if !speak(connection, &mut direct.path, transport) {
+            return false;
+        }
+        let refuses = |lane: &mut Lane| !speak(lane.connection, &mut lane.path, transport);
+        let refusing = direct.lanes.iter_mut().position(refuses);
+        if let Some(at) = refusing {
+            let connection = direct.lanes[at].connection;
+            return self.refused(connection);
         }
         direct.full = 0;
         if route != Some(Via::Direct) {
+            direct.full_since = None;
             return true;
         }
         let mut full = 0;
         for index in 0..self.channels.len() {
             let channel = wire_id(index);
             while self.has_frame(index, Via::Direct) {
-                let Some(buffered) = transport.buffered(connection, channel) else { break };
                 // More outstanding stalls SCTP on a fresh connection (measured).
-                if buffered > limits::LOW_WATER_BYTES {
-                    full |= 1 << index;
+                let Some(to) = self.pick(now, index, |id| transport.buffered(id, channel)) else {
+                    full |= u64::from(transport.buffered(connection, channel).is_some()) << index;
                     break;
-                }
+                };
                 if !self.write_frame(now, index, Via::Direct, limits::MAX_FRAME_BYTES, frame) {
                     break;
                 }
-                if !transport.send(connection, channel, frame) {
-                    return false;
+                if !transport.send(to, channel, frame) {
+                    return self.refused(to);
+                }
+                if let Some(lane) = self.direct.as_mut().and_then(|direct| direct.lane_mut(to)) {
+                    lane.used_at = now;
                 }
             }
             // The acknowledgement that makes room tells, as the data channel does.
@@ -82,8 +96,18 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         }
         if let Some(direct) = &mut self.direct {
             direct.full = full;
+            direct.full_since = direct.full_since.or(Some(now)).filter(|_| full != 0);
         }
         true
+    }
+
+    /// A connection took nothing. Gives whether it was not the first.
+    fn refused(&mut self, connection: ConnectionId) -> bool {
+        let is_lane = self.connection() != Some(connection);
+        if is_lane {
+            self.outputs.push_back(Output::LaneDead(connection));
+        }
+        is_lane
     }
 
     /// The next sealed packet for the relay path, if there is anything to say there and not more than `budget` bytes
@@ -146,7 +170,9 @@ impl<P: Payload, B: Buffer> Session<P, B> {
     fn in_flight_limit(&self, via: Via) -> u64 {
         match (via, &self.direct) {
             (Via::Relay, _) => limits::MAX_RELAY_IN_FLIGHT_BYTES,
-            (Via::Direct, Some(direct)) => direct.flight.limit(),
+            (Via::Direct, Some(direct)) => {
+                direct.flight.limit().saturating_mul(1 + direct.lanes.len() as u64)
+            }
             (Via::Direct, None) => u64::MAX,
         }
     }
@@ -188,8 +214,9 @@ impl<P: Payload, B: Buffer> Session<P, B> {
                 self.last_ask = now;
                 self.urgent = false;
                 self.ask_later = None;
-                // A frame that may be lost is no test of the path.
-                if !latest && let Some(path) = self.path_mut(via) {
+                // A frame that may be lost is no test of the path, nor one whose answer may take another.
+                let is_test = !latest && (via == Via::Relay || !self.has_lanes());
+                if is_test && let Some(path) = self.path_mut(via) {
                     path.life.asked(now);
                 }
             } else {
@@ -208,13 +235,22 @@ impl<P: Payload, B: Buffer> Session<P, B> {
     }
 
     /// A message came in on a data channel of the direct path.
-    pub(crate) fn direct_frame(&mut self, now: u64, channel: u16, data: &B) {
+    pub(crate) fn direct_frame(&mut self, now: u64, connection: ConnectionId, channel: u16, data: &B) {
         let Some(direct) = &mut self.direct else { return };
-        direct.path.life.heard(now);
         self.received_bytes += data.len() as u64;
+        if let Some(lane) = direct.lane_mut(connection) {
+            lane.path.life.heard(now);
+            if channel == control::CHANNEL_ID {
+                self.heard(now);
+                return self.control_frame(now, Some(connection), data);
+            }
+            lane.used_at = now;
+        } else {
+            direct.path.life.heard(now);
+        }
         if channel == control::CHANNEL_ID {
             self.heard(now);
-            self.control_frame(now, Via::Direct, data);
+            self.control_frame(now, None, data);
         } else if direct.path.begun {
             self.heard(now);
             self.frame(now, Via::Direct, channel, data);
@@ -244,7 +280,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         for (channel, range) in records {
             let bytes = &plain[range];
             if channel == control::CHANNEL_ID {
-                self.control(now, Via::Relay, bytes);
+                self.control(now, Via::Relay, None, bytes);
                 continue;
             }
             let stale = match self.deliveries.get(usize::from(channel) - 1) {
@@ -257,14 +293,15 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         }
     }
 
-    fn control_frame(&mut self, now: u64, via: Via, data: &B) {
+    fn control_frame(&mut self, now: u64, lane: Option<ConnectionId>, data: &B) {
         let mut bytes = std::mem::take(&mut self.head);
         data.read_head(limits::MAX_CONTROL_BYTES + 1, &mut bytes);
-        self.control(now, via, &bytes);
+        self.control(now, Via::Direct, lane, &bytes);
         self.head = bytes;
     }
 
-    fn control(&mut self, now: u64, via: Via, bytes: &[u8]) {
+    /// What is said on one connection of several counts as said on the path, but for pings, which are about that connection.
+    fn control(&mut self, now: u64, via: Via, lane: Option<ConnectionId>, bytes: &[u8]) {
         let Ok(records) = Control::decode(bytes) else { return };
         for control in records.map_while(Result::ok) {
             let begun = self.path_mut(via).is_some_and(|path| path.begun);
@@ -273,11 +310,13 @@ impl<P: Payload, B: Buffer> Session<P, B> {
                 // Of another session, perhaps.
                 _ if !begun => {}
                 Control::Ping { nonce } => {
-                    self.say(via, Control::Pong { nonce });
+                    if let Some(path) = self.path_of(via, lane) {
+                        path.say(Control::Pong { nonce });
+                    }
                     self.channels.iter_mut().for_each(|channel| channel.inbox.ack_news());
                 }
                 Control::Pong { nonce } => {
-                    if let Some(path) = self.path_mut(via) {
+                    if let Some(path) = self.path_of(via, lane) {
                         path.life.pong(now, nonce);
                     }
                     if let (Via::Direct, Some(direct)) = (via, &mut self.direct)
@@ -288,14 +327,21 @@ impl<P: Payload, B: Buffer> Session<P, B> {
                     self.confirmed(via);
                 }
                 Control::Bye => self.outputs.push_back(Output::Bye),
+                Control::Lane { lane, envelope } => self.outputs.push_back(Output::LaneSaid(lane, envelope)),
             }
         }
     }
 
+    fn path_of(&mut self, via: Via, lane: Option<ConnectionId>) -> Option<&mut Path> {
+        match lane {
+            Some(lane) => Some(&mut self.direct.as_mut()?.lane_mut(lane)?.path),
+            None => self.path_mut(via),
+        }
+    }
+
     fn say(&mut self, via: Via, control: Control) {
-        // A peer that only asks is not answered without end.
-        if let Some(path) = self.path_mut(via).filter(|path| path.controls.len() < 16) {
-            path.controls.push(control);
+        if let Some(path) = self.path_mut(via) {
+            path.say(control);
         }
     }
 
@@ -394,6 +440,8 @@ impl<P: Payload, B: Buffer> Session<P, B> {
 
     /// The direct path as the driver's connection, if that is this one.
     pub(crate) fn is_direct(&self, connection: ConnectionId) -> bool {
-        self.direct.as_ref().is_some_and(|Direct { connection: ours, .. }| *ours == connection)
+        self.direct.as_ref().is_some_and(|direct| {
+            direct.connection == connection || direct.lanes.iter().any(|lane| lane.connection == connection)
+        })
     }
 }

@@ -39,7 +39,7 @@ impl Flight {
         if self.is_near() { u64::MAX } else { self.limit }
     }
 
-    fn is_near(&self) -> bool {
+    pub(super) fn is_near(&self) -> bool {
         self.least_ms.is_some_and(|ms| ms < timing::NEAR_MS)
     }
 

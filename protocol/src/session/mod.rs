@@ -14,6 +14,7 @@
 
 mod data;
 mod flight;
+mod lane;
 mod life;
 mod packet;
 mod paths;
@@ -26,11 +27,13 @@ use crate::channel::{Ack, FrameError, Inbox, Outbox, Payload, SendError, Via};
 use crate::control::Control;
 use crate::hello::Delivery;
 use crate::seal::Seal;
+use crate::signal::EnvelopeBytes;
 use crate::{limits, timing};
 
 pub(crate) use data::EARLY_COST;
 pub use data::Transport;
 use flight::Flight;
+use lane::Lane;
 use life::Life;
 pub(crate) use paths::Verdict;
 
@@ -106,6 +109,12 @@ pub(crate) enum Output<B> {
     Restarted { theirs: u32 },
     /// The direct path is of no use any more.
     DirectDead,
+    /// The direct path is too slow for what waits: more connections may help.
+    WantsLanes,
+    /// One of those is of no use any more.
+    LaneDead(ConnectionId),
+    /// The peer said something of one.
+    LaneSaid(u8, EnvelopeBytes),
     /// Something was acknowledged, or granted.
     Progress,
 }
@@ -133,6 +142,13 @@ impl Path {
         Self { life: Life::new(now), begun: false, controls: Vec::new() }
     }
 
+    /// Says something on this path. A peer that only asks is not answered without end.
+    fn say(&mut self, control: Control) {
+        if self.controls.len() < 16 {
+            self.controls.push(control);
+        }
+    }
+
     /// Asks for a sign of life.
     fn ping(&mut self, now: u64, nonce: u32) {
         self.life.pinged(now, nonce);
@@ -150,6 +166,10 @@ struct Direct<B> {
     early_bytes: usize,
     /// The data channels that had no room for more at the last flush, a bit each. They tell when they have.
     full: u64,
+    /// Since when some had none at every flush.
+    full_since: Option<u64>,
+    /// More connections to the same peer.
+    lanes: Vec<Lane>,
 }
 
 #[derive(Debug)]

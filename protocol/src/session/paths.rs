@@ -28,7 +28,16 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         let mut path = Path::new(now);
         path.controls.push(self.begin());
         let flight = Flight::new();
-        self.direct = Some(Direct { connection, path, flight, early: Vec::new(), early_bytes: 0, full: 0 });
+        self.direct = Some(Direct {
+            connection,
+            path,
+            flight,
+            early: Vec::new(),
+            early_bytes: 0,
+            full: 0,
+            full_since: None,
+            lanes: Vec::new(),
+        });
     }
 
     /// The direct path is closed.
@@ -67,7 +76,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         }
     }
 
-    fn send_again(&mut self, via: Via) {
+    pub(super) fn send_again(&mut self, via: Via) {
         for channel in &mut self.channels {
             channel.outbox.rewind(via);
             channel.inbox.ack_again();
@@ -147,7 +156,10 @@ impl<P: Payload, B: Buffer> Session<P, B> {
 
     /// Whether something waits to go out, whichever way.
     pub(crate) fn wants_flush(&self, now: u64) -> bool {
-        self.direct.as_ref().is_some_and(|direct| !direct.path.controls.is_empty())
+        let speaks = |path: &Path| !path.controls.is_empty();
+        self.direct
+            .as_ref()
+            .is_some_and(|direct| speaks(&direct.path) || direct.lanes.iter().any(|lane| speaks(&lane.path)))
             || self.has_frames(Via::Direct)
             || self.wants_relay(now)
     }
@@ -211,6 +223,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             self.retry_latest(now, pause);
         }
         self.check_direct(now);
+        self.check_lanes(now, in_flight);
         if self.stalled_at().is_some_and(|at| at <= now) {
             // The server is to tell what it did not pass on. One that does not, or lies, loses nothing either.
             self.relayed_at = now;
@@ -309,6 +322,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         timing::earliest(&[
             direct.map(|life| life.ping_at(in_flight)),
             direct.and_then(|life| life.quiet_at()).filter(|at| *at > now),
+            self.lanes_deadline(now, in_flight),
             relay_ping,
             suspend,
             gone,
@@ -327,6 +341,9 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             if let Some(path) = self.path_mut(via) {
                 path.life.woke(now);
             }
+        }
+        if let Some(direct) = &mut self.direct {
+            direct.lanes.iter_mut().for_each(|lane| lane.path.life.woke(now));
         }
     }
 

@@ -179,17 +179,20 @@ impl Browser {
         Some(other)
     }
 
-    pub(super) fn cut(&mut self, a: usize, b: usize) -> Vec<ConnectionKey> {
-        let ends =
-            self.connections.iter().filter(|(key, c)| key.0 == a && c.other_end.is_some_and(|o| o.0 == b));
-        let ends: Vec<_> = ends.filter_map(|(key, c)| Some([*key, c.other_end?])).flatten().collect();
-        for key in &ends {
+    /// Both ends of each open connection between two peers, in the order they were made.
+    pub(super) fn ends_between(&self, a: usize, b: usize) -> Vec<[ConnectionKey; 2]> {
+        let ends = self.connections.iter().filter_map(|(key, c)| Some([*key, c.other_end?]));
+        ends.filter(|[one, other]| (one.0, other.0) == (a, b)).collect()
+    }
+
+    /// Parts these ends from each other.
+    pub(super) fn part(&mut self, ends: &[ConnectionKey]) {
+        for key in ends {
             if let Some(connection) = self.connections.get_mut(key) {
                 connection.other_end = None;
                 connection.remote = None;
             }
         }
-        ends
     }
 
     /// A dead browser: its ends never answer again, and the others do not notice by themselves.
@@ -204,9 +207,7 @@ impl Browser {
     }
 
     pub(super) fn open_between(&self, a: usize, b: usize) -> usize {
-        let between =
-            |(key, c): &(&ConnectionKey, &Connection)| key.0 == a && c.other_end.is_some_and(|o| o.0 == b);
-        self.connections.iter().filter(between).count()
+        self.ends_between(a, b).len()
     }
 
     pub(super) fn live(&self, peer: usize) -> usize {

@@ -33,7 +33,7 @@ use crate::node::{Config, Node, PeerStats};
 use crate::random::Random;
 use crate::session::{Options, RelayMode};
 use crate::signal::LeaveReason;
-use crate::timing;
+use crate::{limits, timing};
 
 use app::{App, Bytes};
 use browser::Browser;
@@ -303,12 +303,12 @@ impl World {
         }
     }
 
-    /// Whether both ends hold the two ends of one open connection.
+    /// Whether two peers hold the two ends of an open connection.
     pub fn connected(&self, a: usize, b: usize) -> bool {
-        self.browser.open_between(a, b) == 1
+        self.browser.open_between(a, b) > 0
     }
 
-    /// How many open connections two peers share. More than one is a bug.
+    /// How many open connections two peers share. More than one and its [lanes](limits::MAX_LANES) is a bug.
     pub fn connections_between(&self, a: usize, b: usize) -> usize {
         self.browser.open_between(a, b)
     }
@@ -455,13 +455,38 @@ impl World {
 
     /// Every open connection between two peers breaks, as ICE would find after a while.
     pub fn cut(&mut self, a: usize, b: usize) {
-        for (peer, connection) in self.browser.cut(a, b) {
+        let ends = self.browser.ends_between(a, b);
+        self.part(ends.concat());
+    }
+
+    /// The first connection between two peers breaks.
+    pub fn cut_first(&mut self, a: usize, b: usize) {
+        let ends = self.browser.ends_between(a, b);
+        self.part(ends.first().copied().into_iter().flatten().collect());
+    }
+
+    /// The one that was made last breaks.
+    pub fn cut_last(&mut self, a: usize, b: usize) {
+        let ends = self.browser.ends_between(a, b);
+        self.part(ends.last().copied().into_iter().flatten().collect());
+    }
+
+    fn part(&mut self, ends: Vec<ConnectionKey>) {
+        self.browser.part(&ends);
+        for (peer, connection) in ends {
             self.close_wires((peer, connection));
             self.input(peer, Input::ConnectionLost(connection));
         }
     }
 
-    /// Lets the given time pass. Panics when two peers share two connections, when a peer hoards them or messages, when
+    /// The connection between two peers that was made last carries nothing any more, and neither end is told.
+    pub fn mute_last(&mut self, a: usize, b: usize) {
+        if let Some(ends) = self.browser.ends_between(a, b).pop() {
+            self.wires.mute(&ends);
+        }
+    }
+
+    /// Lets the given time pass. Panics when two peers share more connections than they may, when a peer hoards them or messages, when
     /// an application gets a message twice, out of order or not at all, or when timers run without end.
     pub fn run_for(&mut self, ms: u64) {
         let end = self.now + ms;
@@ -502,9 +527,13 @@ impl World {
         for (count, &a) in here.iter().enumerate() {
             for &b in &here[..count] {
                 let count = self.browser.open_between(a, b);
-                assert!(count <= 1, "peers {a} and {b} share {count} connections at {} ms", self.now);
+                assert!(
+                    count <= 1 + limits::MAX_LANES,
+                    "peers {a} and {b} share {count} connections at {} ms",
+                    self.now
+                );
             }
-            let most = self.peers[a].app.known() + 4;
+            let most = self.peers[a].app.known() * (1 + limits::MAX_LANES) + 4;
             let live = self.browser.live(a);
             assert!(live <= most, "peer {a} holds {live} connections at {} ms", self.now);
         }

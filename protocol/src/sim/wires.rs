@@ -1,6 +1,6 @@
 //! A model of data channels: frames in flight, as SCTP carries them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::app::Bytes;
 use super::{ConnectionKey, Happening, World};
@@ -50,6 +50,8 @@ type Arrival = (ConnectionKey, u16, u64);
 pub(super) struct Wires {
     in_flight: BTreeMap<(ConnectionKey, u16), InFlight>,
     silent: BTreeMap<(usize, usize), u64>,
+    /// Ends at which nothing arrives any more.
+    mute: BTreeSet<ConnectionKey>,
     /// Arrivals that wait for a silent path to speak, with the peer that sent them.
     waiting: Vec<(usize, Arrival)>,
     serial: u64,
@@ -70,6 +72,11 @@ impl Wires {
         }
     }
 
+    /// Nothing arrives at these ends any more.
+    pub(super) fn mute(&mut self, ends: &[ConnectionKey]) {
+        self.mute.extend(ends);
+    }
+
     /// What waited for the path between two peers.
     pub(super) fn release(&mut self, a: usize, b: usize) -> Vec<Arrival> {
         let pair = (a.min(b), a.max(b));
@@ -82,7 +89,7 @@ impl Wires {
     /// The frame that arrives, unless its connection is gone, and whether the buffer behind it has drained so far that
     /// a browser tells.
     pub(super) fn arrive(&mut self, key: ConnectionKey, channel: u16, serial: u64) -> Option<(Bytes, bool)> {
-        let wire = self.in_flight.get_mut(&(key, channel))?;
+        let wire = self.in_flight.get_mut(&(key, channel)).filter(|_| !self.mute.contains(&key))?;
         let at = wire.place(serial)?;
         let has_drained = wire.leave(at);
         Some((wire.frames.remove(at)?.data, has_drained))

@@ -67,7 +67,7 @@ pub struct PeerStats {
     pub local_candidate: Option<String>,
     /// The same at the other end.
     pub remote_candidate: Option<String>,
-    /// Over the present connection.
+    /// Over the present connections.
     pub sent_bytes: u64,
     /// Since the peer joined.
     pub received_bytes: u64,
@@ -125,12 +125,11 @@ impl Driver {
     /// What is known of a peer without asking the browser.
     pub(crate) fn peer_counts(&self, peer: PeerId) -> PeerStats {
         let counts = self.node.borrow().peer_stats(peer);
-        let connection = self.node.borrow().connection_of(peer);
-        let connections = self.connections.borrow();
-        let connection = connection.and_then(|id| connections.get(&id));
+        let (node, connections) = (self.node.borrow(), self.connections.borrow());
+        let used = node.connections_of(peer).into_iter().filter_map(|id| connections.get(&id));
         PeerStats {
             rtt_ms: counts.rtt_ms.map(|ms| ms as f64),
-            sent_bytes: connection.map_or(0, |connection| connection.sent_bytes.get()),
+            sent_bytes: used.map(|connection| connection.sent_bytes.get()).sum(),
             received_bytes: counts.received_bytes,
             sent_messages: counts.sent_messages,
             received_messages: counts.received_messages,

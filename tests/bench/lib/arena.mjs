@@ -35,9 +35,9 @@ export class Arena {
   #nextRoom = 1;
 
   /** Prepares for these contenders, of whom those not installed are left out, or for other scripts of pages. */
-  static async open(contenders, { browsers = ["chromium"] } = {}) {
+  static async open(contenders, { browsers = ["chromium"], rivals } = {}) {
     const arena = new Arena();
-    arena.contenders = present(contenders);
+    arena.contenders = present(contenders, { rivals });
     try {
       arena.#site = await createSite([...new Set(arena.contenders.map(({ script }) => script))]);
       const www = ["--host", HOST, "--port", "0", "--log-level", "warn", "--www", arena.#site.folder];

@@ -51,9 +51,10 @@ export const RIVAL_LIBRARIES = [
 /** A contender with settings in its page's address. */
 export const tuned = (contender, name, settings) => ({ ...contender, name, settings });
 
-/** Those that are installed or built. */
-export function present(contenders) {
-  return contenders.filter(({ needs }) => needs === undefined || existsSync(needs));
+/** Those that are installed or built; without `rivals`, of ours and by hand only. */
+export function present(contenders, { rivals = true } = {}) {
+  const isWanted = ({ needs, rival }) => (rivals || !rival) && (needs === undefined || existsSync(needs));
+  return contenders.filter(isWanted);
 }
 
 /** Installs the rivals and builds the page in Rust. Nothing but the benchmark needs them. */

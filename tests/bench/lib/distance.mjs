@@ -18,9 +18,9 @@ export class Distance {
   #nextRoom = 1;
 
   /** Prepares for these contenders; those not installed are left out. `delayMs` is what a packet takes one way. */
-  static async open(contenders, { delayMs, log, urgent }) {
+  static async open(contenders, { delayMs, log, urgent, rivals }) {
     const far = new Distance();
-    far.contenders = present(contenders);
+    far.contenders = present(contenders, { rivals });
     far.#site = await createSite([...new Set(far.contenders.map(({ script }) => script))]);
     try {
       far.#network = await createNetwork(["server", "resident", "newcomer"], {

@@ -60,7 +60,10 @@ export async function run({ runs, say, quiet, mebibytes, smoke }) {
     0,
     smoke ? 1 : undefined,
   );
-  const arena = await Arena.open(CONTENDERS, { browsers: pairs.flatMap(({ kinds }) => kinds) });
+  const arena = await Arena.open(CONTENDERS, {
+    browsers: pairs.flatMap(({ kinds }) => kinds),
+    rivals: !smoke,
+  });
   try {
     const figures = [];
     for (const { kinds, contenders, mebibytes: usual = 256 } of pairs) {

@@ -47,7 +47,12 @@ const trial = ({ far, launched, contender, quiet, settleMs }) =>
   });
 
 export async function run({ runs, say, quiet, log, urgent, smoke }) {
-  const far = await Distance.open([...VARIANTS, ...RIVAL_LIBRARIES], { delayMs: DELAY_MS, log, urgent });
+  const far = await Distance.open([...VARIANTS, ...RIVAL_LIBRARIES], {
+    delayMs: DELAY_MS,
+    log,
+    urgent,
+    rivals: !smoke,
+  });
   try {
     const paths = { chromium: process.env.CHROMIUM_PATH, firefox: smoke ? "" : process.env.FIREFOX_PATH };
     const figures = [];

@@ -34,7 +34,7 @@ const trial = (arena, contender, bytes) =>
   arena.withConnected(contender, "bytes", ["chromium", "chromium"], (pages) => sendBytes(pages, bytes));
 
 export async function run({ runs, say, quiet, mebibytes, smoke }) {
-  const arena = await Arena.open(CONTENDERS);
+  const arena = await Arena.open(CONTENDERS, { rivals: !smoke });
   const amount = mebibytes ?? (smoke ? 2 : MEBIBYTES);
   try {
     await quiet.afterStart();

@@ -31,6 +31,7 @@ const BY_HAND = [
   byHand(256 * KIBIBYTE, "256 KiB"),
   byHand(MEBIBYTE, "1 MiB"),
   USUAL,
+  tuned(RAW, "by hand, 4 connections, 64 KiB outstanding each", { connections: 4 }),
 ];
 
 const trial = ({ far, launched, contender, bytes }) =>

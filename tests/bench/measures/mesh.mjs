@@ -50,7 +50,7 @@ async function trial({ arena, contender, size, smoke }) {
 }
 
 export async function run({ runs, say, quiet, smoke }) {
-  const arena = await Arena.open(CONTENDERS);
+  const arena = await Arena.open(CONTENDERS, { rivals: !smoke });
   try {
     const figures = [];
     for (const size of smoke ? [3] : SIZES) {

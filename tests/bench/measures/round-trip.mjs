@@ -44,7 +44,10 @@ export async function run({ runs, say, quiet, smoke }) {
     0,
     smoke ? 1 : undefined,
   );
-  const arena = await Arena.open(CONTENDERS, { browsers: pairs.flatMap(({ kinds }) => kinds) });
+  const arena = await Arena.open(CONTENDERS, {
+    browsers: pairs.flatMap(({ kinds }) => kinds),
+    rivals: !smoke,
+  });
   try {
     await quiet.afterStart();
     const figures = [];

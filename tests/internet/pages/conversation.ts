@@ -38,6 +38,14 @@ export interface Report {
   undelivered: Record<string, Record<string, number>>;
 }
 
+const Native = RTCPeerConnection;
+globalThis.RTCPeerConnection = class extends Native {
+  constructor(configuration?: RTCConfiguration) {
+    super(configuration);
+    connections.push(this);
+  }
+};
+
 /** Tells what happened, with the time. */
 function tell(type: string, more: Record<string, unknown> = {}): void {
   console.info(`@event ${JSON.stringify({ at: Date.now(), type, ...more })}`);
@@ -69,7 +77,12 @@ class Stream {
 
 let room: Room<typeof protocol> | undefined;
 let joining: Joining | undefined;
+/** What has come in bulk, and how many of its messages, each of which begins with its number. */
 let bulkBytes = 0;
+let bulkCount = 0;
+let bulkIsInOrder = true;
+/** All that were made. */
+const connections: RTCPeerConnection[] = [];
 let timer: ReturnType<typeof setInterval> | undefined;
 const streams = new Map<string, Map<Label, Stream>>();
 const accounts = new Map<string, Map<Label, Account>>();
@@ -115,6 +128,9 @@ function listen(entered: Room<typeof protocol>): void {
   );
   entered.on("closed", ({ reason }) => tell("closed", { reason }));
   entered.bulk.on(({ data }) => {
+    const number = new DataView(data.buffer, data.byteOffset).getUint32(0);
+    bulkIsInOrder &&= number === bulkCount;
+    bulkCount += 1;
     bulkBytes += data.length;
   });
   for (const label of LABELS) {
@@ -196,15 +212,31 @@ const conversation = {
     return accounts.get(peer)?.get("log")?.arrivals ?? [];
   },
 
-  /** Sends as much as goes for so long. */
-  async sendBulk({ peer, ms }: { peer: string; ms: number }): Promise<void> {
+  /** Sends as much as goes for so long; gives how many bytes. */
+  async sendBulk({ peer, ms }: { peer: string; ms: number }): Promise<number> {
     const chunk = new Uint8Array(BULK_BYTES);
     const end = performance.now() + ms;
-    while (performance.now() < end) await room?.bulk.send(chunk, { to: peer });
+    let number = 0;
+    for (; performance.now() < end; number += 1) {
+      new DataView(chunk.buffer).setUint32(0, number);
+      await room?.bulk.send(chunk, { to: peer });
+    }
+    return number * BULK_BYTES;
   },
 
   /** Bytes that have come in bulk so far. */
   bulkBytes: () => bulkBytes,
+  /** Whether they came in the order sent. */
+  bulkIsInOrder: () => bulkIsInOrder,
+
+  /** How many connections are open. */
+  openConnections: () => connections.filter(({ connectionState }) => connectionState === "connected").length,
+  /** Closes the one of them that was made last, behind Peerloom's back. */
+  closeLastConnection: () =>
+    connections
+      .filter(({ connectionState }) => connectionState === "connected")
+      .pop()
+      ?.close(),
 
   raw,
 

@@ -1,5 +1,6 @@
 // Every scenario, and which of them `npm test` runs with which browsers.
 import bulk from "./bulk.mjs";
+import lanes from "./lanes.mjs";
 import link from "./link.mjs";
 import pages from "./pages.mjs";
 import partitions from "./partitions.mjs";
@@ -8,7 +9,16 @@ import server from "./server.mjs";
 import weather from "./weather.mjs";
 
 /** In the order of `--list`. */
-export const scenarios = [...link, ...paths, ...weather, ...bulk, ...partitions, ...server, ...pages];
+export const scenarios = [
+  ...link,
+  ...paths,
+  ...weather,
+  ...bulk,
+  ...lanes,
+  ...partitions,
+  ...server,
+  ...pages,
+];
 
 const CHROMIUM = ["chromium", "chromium"];
 const MIXED = ["chromium", "firefox"];
@@ -26,6 +36,8 @@ export const ready = [
   { name: "direct-path-dies", kinds: CHROMIUM },
   { name: "loss-5", kinds: MIXED },
   { name: "disorder", kinds: CHROMIUM },
+  { name: "lanes", kinds: CHROMIUM },
+  { name: "lanes", kinds: MIXED },
   { name: "partition-1s", kinds: CHROMIUM },
   { name: "partition-1s", kinds: MIXED },
   { name: "partition-10s", kinds: MIXED },
