@@ -20,18 +20,7 @@ const FAR: Faults = delayed(50);
 const LANES_OPEN_MS: u64 = timing::LANES_MS + 1_000;
 
 const fn delayed(ms: u64) -> Faults {
-    Faults {
-        delay_ms: (ms, ms),
-        loss_percent: 0,
-        duplicate_percent: 0,
-        path: true,
-        throw_percent: 0,
-        frame_loss_percent: 0,
-        relay_rate: 128 * 1024,
-        throttle_percent: 0,
-        relay_loss_percent: 0,
-        relay_replay_percent: 0,
-    }
+    Faults { delay_ms: (ms, ms), ..Faults::NONE }
 }
 
 /// Two peers that are connected directly.

@@ -25,18 +25,7 @@ const LATEST: usize = 1;
 const LOG: usize = 3;
 const TALK: Talk = Talk { messages: 2_000, pause_ms: (2, 20), longest: 40_000, confirm_percent: 5 };
 
-const NO_PATH: Faults = Faults {
-    delay_ms: (25, 25),
-    loss_percent: 0,
-    duplicate_percent: 0,
-    path: false,
-    throw_percent: 0,
-    frame_loss_percent: 0,
-    relay_rate: 128 * 1024,
-    throttle_percent: 0,
-    relay_loss_percent: 0,
-    relay_replay_percent: 0,
-};
+const NO_PATH: Faults = Faults { path: false, ..Faults::NONE };
 
 fn options(relay: RelayMode) -> Options {
     Options { relay, ..Options::default() }

@@ -65,20 +65,25 @@ pub struct Faults {
     pub relay_replay_percent: u64,
 }
 
+impl Faults {
+    /// None: everything arrives, a little later.
+    pub const NONE: Self = Self {
+        delay_ms: (25, 25),
+        loss_percent: 0,
+        duplicate_percent: 0,
+        path: true,
+        throw_percent: 0,
+        frame_loss_percent: 0,
+        relay_rate: 128 * 1024,
+        throttle_percent: 0,
+        relay_loss_percent: 0,
+        relay_replay_percent: 0,
+    };
+}
+
 impl Default for Faults {
     fn default() -> Self {
-        Self {
-            delay_ms: (25, 25),
-            loss_percent: 0,
-            duplicate_percent: 0,
-            path: true,
-            throw_percent: 0,
-            frame_loss_percent: 0,
-            relay_rate: 128 * 1024,
-            throttle_percent: 0,
-            relay_loss_percent: 0,
-            relay_replay_percent: 0,
-        }
+        Self::NONE
     }
 }
 

@@ -34,6 +34,7 @@ class Connection implements Other {
 
   constructor(kind: Entry["kind"], { came, connected, message }: Events) {
     this.#kind = kind;
+    let unopened = CONNECTIONS;
     for (const channel of this.#channels) {
       channel.binaryType = "arraybuffer";
       channel.bufferedAmountLowThreshold = OUTSTANDING_BYTES / 4;
@@ -46,9 +47,6 @@ class Connection implements Other {
               if (BATCH_LENGTH > 0) for (const one of read as unknown[]) message(one, this);
               else message(read, this);
             };
-    }
-    let unopened = CONNECTIONS;
-    for (const channel of this.#channels) {
       channel.onopen = () => {
         unopened -= 1;
         if (unopened > 0) return;

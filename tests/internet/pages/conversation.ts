@@ -38,6 +38,10 @@ export interface Report {
   undelivered: Record<string, Record<string, number>>;
 }
 
+/** All connections that were made. */
+const connections: RTCPeerConnection[] = [];
+const openConnections = () => connections.filter(({ connectionState }) => connectionState === "connected");
+
 const Native = RTCPeerConnection;
 globalThis.RTCPeerConnection = class extends Native {
   constructor(configuration?: RTCConfiguration) {
@@ -81,8 +85,6 @@ let joining: Joining | undefined;
 let bulkBytes = 0;
 let bulkCount = 0;
 let bulkIsInOrder = true;
-/** All that were made. */
-const connections: RTCPeerConnection[] = [];
 let timer: ReturnType<typeof setInterval> | undefined;
 const streams = new Map<string, Map<Label, Stream>>();
 const accounts = new Map<string, Map<Label, Account>>();
@@ -230,13 +232,9 @@ const conversation = {
   bulkIsInOrder: () => bulkIsInOrder,
 
   /** How many connections are open. */
-  openConnections: () => connections.filter(({ connectionState }) => connectionState === "connected").length,
+  openConnections: () => openConnections().length,
   /** Closes the one of them that was made last, behind Peerloom's back. */
-  closeLastConnection: () =>
-    connections
-      .filter(({ connectionState }) => connectionState === "connected")
-      .pop()
-      ?.close(),
+  closeLastConnection: () => openConnections().pop()?.close(),
 
   raw,
 
