@@ -267,8 +267,11 @@ impl NativeRoom {
     }
 
     /// Sends bytes, or with `are_many` messages of bytes that are each behind their length as a varint, or texts that are each
-    /// ended by a line feed (JSON has none); to all, or to one peer. Undefined when queued at once and nothing more is to be told, otherwise `[ticket, waits]`. When they wait for room, the event
-    /// `queued` tells of the ticket once there is some, and the ticket takes the messages back until then. With
+    /// ended by a line feed (JSON has none); to all, or to one peer. With `at_once` they leave before this returns, as far as
+    /// there is room, and not at the end of the task.
+    ///
+    /// Undefined when queued at once and nothing more is to be told, otherwise `[ticket, waits]`. When they wait for room,
+    /// the event `queued` tells of the ticket once there is some, and the ticket takes the messages back until then. With
     /// `confirm_ms`, the event `confirmed` tells what became of the last.
     ///
     /// # Errors
@@ -280,6 +283,7 @@ impl NativeRoom {
         to: Option<String>,
         confirm_ms: Option<f64>,
         are_many: bool,
+        at_once: bool,
     ) -> Result<JsValue, JsValue> {
         let payloads = match data.dyn_ref::<JsString>() {
             Some(texts) => Payload::lines(String::from(texts)),
@@ -288,7 +292,8 @@ impl NativeRoom {
         };
         let to = to.map(|id| parse_id(&id)).transpose()?;
         let confirm_ms = confirm_ms.map(|ms| ms.clamp(0.0, 86_400_000.0) as u64);
-        let Sent { ticket, waits, .. } = self.0.send(channel as ChannelIndex, payloads, to, confirm_ms)?;
+        let Sent { ticket, waits, .. } =
+            self.0.send(channel as ChannelIndex, payloads, to, confirm_ms, at_once)?;
         if !waits && confirm_ms.is_none() {
             return Ok(JsValue::UNDEFINED);
         }

@@ -156,17 +156,19 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
       settle = resolve;
     });
     const batch = { to, texts: "", sent, settle };
-    queueMicrotask(() => this.#batch === batch && this.flush());
+    // The task is over: nothing else could still go with it, so that it leaves at once.
+    queueMicrotask(() => this.#batch === batch && this.flush(true));
     return batch;
   }
 
-  /** @internal Hands what was gathered to the core. */
-  flush(): void {
+  /** @internal Hands what was gathered to the core; with `atOnce` it leaves before this returns. */
+  flush(atOnce = false): void {
     const batch = this.#batch;
     if (batch === undefined) return;
     this.#batch = undefined;
     const { texts, to } = batch;
-    const sent = texts === "" ? this.#send(this.#octets.take(), to, {}, true) : this.#send(texts, to, {});
+    const areBytes = texts === "";
+    const sent = this.#send(areBytes ? this.#octets.take() : texts, to, {}, areBytes, atOnce);
     batch.settle(sent as Promise<void> | undefined);
   }
 
@@ -175,13 +177,14 @@ export class Channel<T> implements AsyncIterable<Received<T>> {
     to: string | undefined,
     options: SendOptions,
     areMany = false,
+    atOnce = false,
   ): Promise<unknown> | undefined {
     const { signal, confirm = false, timeoutMs = CONFIRM_MS } = options;
     let sending: [ticket: number, waits: boolean] | undefined;
     try {
       const native = this.#native();
       if (native === undefined) throw new PeerloomError("closed", "the room is closed");
-      sending = native.send(this.#index, encoded, to, confirm ? timeoutMs : undefined, areMany);
+      sending = native.send(this.#index, encoded, to, confirm ? timeoutMs : undefined, areMany, atOnce);
     } catch (thrown) {
       return Promise.reject(PeerloomError.from(thrown));
     }

@@ -54,9 +54,6 @@ impl Transport for Sent {
         self.frames.push_back((channel, Bytes::from(frame)));
         true
     }
-    fn is_closed(&self, _: ConnectionId) -> bool {
-        false
-    }
     fn socket_buffered(&self) -> usize {
         0
     }

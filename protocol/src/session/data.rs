@@ -15,12 +15,11 @@ pub(crate) const EARLY_COST: usize = 64;
 
 /// Where frames of the direct path go.
 pub trait Transport {
-    /// Bytes handed to a channel of a connection and not yet sent; None when it is not open.
+    /// Bytes handed to a channel of a connection and not yet sent; None when it is not open, as on a connection that the
+    /// application closed, of which no event tells.
     fn buffered(&self, connection: ConnectionId, channel: u16) -> Option<usize>;
     /// Hands a frame over; false when it is refused, and the connection is as good as lost.
     fn send(&mut self, connection: ConnectionId, channel: u16, frame: &[u8]) -> bool;
-    /// Whether the connection was closed from outside, which no event tells.
-    fn is_closed(&self, connection: ConnectionId) -> bool;
     /// Bytes handed to the WebSocket and not yet sent.
     fn socket_buffered(&self) -> usize;
     /// Hands a message to the open WebSocket.
@@ -34,9 +33,6 @@ fn wire_id(index: usize) -> u16 {
 
 /// Hands over what is to be said on the control channel. False when the connection refused.
 fn speak(connection: ConnectionId, path: &mut Path, transport: &mut impl Transport) -> bool {
-    if transport.buffered(connection, control::CHANNEL_ID).is_none() {
-        return true;
-    }
     let mut controls = std::mem::take(&mut path.controls).into_iter();
     controls.all(|control| transport.send(connection, control::CHANNEL_ID, &control.encode()))
 }
@@ -52,9 +48,6 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         let route = self.route(now);
         let Some(direct) = &mut self.direct else { return true };
         let connection = direct.connection;
-        if transport.is_closed(connection) {
-            return false;
-        }
         if !speak(connection, &mut direct.path, transport) {
             return false;
         }
@@ -75,7 +68,10 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             while self.has_frame(index, Via::Direct) {
                 // More outstanding stalls SCTP on a fresh connection (measured).
                 let Some(to) = self.pick(now, index, |id| transport.buffered(id, channel)) else {
-                    full |= u64::from(transport.buffered(connection, channel).is_some()) << index;
+                    if transport.buffered(connection, channel).is_none() {
+                        return false;
+                    }
+                    full |= 1 << index;
                     break;
                 };
                 if !self.write_frame(now, index, Via::Direct, limits::MAX_FRAME_BYTES, frame) {

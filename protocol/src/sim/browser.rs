@@ -168,6 +168,10 @@ impl Browser {
         true
     }
 
+    pub(super) fn holds(&self, key: ConnectionKey) -> bool {
+        self.connections.contains_key(&key)
+    }
+
     pub(super) fn other_end(&self, key: ConnectionKey) -> Option<ConnectionKey> {
         self.connections.get(&key)?.other_end
     }

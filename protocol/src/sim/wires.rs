@@ -132,13 +132,18 @@ impl<'a> Wire<'a> {
 
 impl Transport for Wire<'_> {
     fn buffered(&self, connection: ConnectionId, channel: u16) -> Option<usize> {
-        let other = self.world.browser.other_end((self.peer, connection))?;
+        let key = (self.peer, connection);
+        // One whose other end is gone takes what it is given, until it notices.
+        let Some(other) = self.world.browser.other_end(key) else {
+            return self.world.browser.holds(key).then_some(0);
+        };
         Some(self.world.wires.in_flight.get(&(other, channel)).map_or(0, |wire| wire.buffered))
     }
 
     fn send(&mut self, connection: ConnectionId, channel: u16, frame: &[u8]) -> bool {
         let world = &mut *self.world;
-        let Some(other) = world.browser.other_end((self.peer, connection)) else { return false };
+        let key = (self.peer, connection);
+        let Some(other) = world.browser.other_end(key) else { return world.browser.holds(key) };
         let delivery = world.peers[self.peer].app.delivery_of(channel);
         let silent = world.wires.silent_since(self.peer, other.0).is_some()
             || !world.browser.have_way(self.peer, other.0);
@@ -165,10 +170,6 @@ impl Transport for Wire<'_> {
             world.after(arrival - world.now, Happening::Frame(other, channel, serial));
         }
         true
-    }
-
-    fn is_closed(&self, _: ConnectionId) -> bool {
-        false // The model's applications do not close connections themselves.
     }
 
     fn socket_buffered(&self) -> usize {

@@ -216,8 +216,8 @@ impl Driver {
     /// Feeds one input and carries out what follows. Inputs fed meanwhile (by callbacks) wait their turn.
     fn feed(&self, input: Input) {
         self.inputs.borrow_mut().push_back(input);
-        self.drain();
         self.schedule_flush();
+        self.drain();
     }
 
     /// Carries out what the node wants done, then feeds the next input, until nothing is left.
@@ -235,7 +235,10 @@ impl Driver {
             self.node.borrow_mut().handle(now_ms(), input);
         }
         self.busy.set(false);
-        self.set_timer();
+        // A flush drains once more. Before that nothing is late, and what is to be sent need not wait for this.
+        if !self.flush_scheduled.get() {
+            self.set_timer();
+        }
     }
 
     fn set_timer(&self) {
@@ -403,10 +406,10 @@ impl Driver {
             ConnectionEvent::Message(channel, data) => {
                 self.traffic.borrow_mut().direct_received += u64::from(data.length());
                 let answers = self.node.borrow_mut().frame(now_ms(), id, channel, &Buffer(data));
-                self.drain();
                 if answers {
                     self.schedule_flush();
                 }
+                self.drain();
             }
         }
     }
@@ -420,7 +423,7 @@ impl Driver {
     }
 
     /// Hands over what the paths take.
-    fn flush(&self) {
+    pub(crate) fn flush(&self) {
         self.flush_scheduled.set(false);
         {
             let (connections, socket) = (self.connections.borrow(), self.socket.borrow());
@@ -444,10 +447,6 @@ impl Transport for Wire<'_> {
 
     fn send(&mut self, connection: ConnectionId, channel: u16, frame: &[u8]) -> bool {
         self.connections.get(&connection).is_some_and(|connection| connection.send(channel, frame))
-    }
-
-    fn is_closed(&self, connection: ConnectionId) -> bool {
-        self.connections.get(&connection).is_none_or(Connection::is_closed)
     }
 
     fn socket_buffered(&self) -> usize {

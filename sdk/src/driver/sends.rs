@@ -30,7 +30,8 @@ pub(crate) struct Sending {
     pub(crate) confirmed: Option<oneshot::Receiver<Outcomes>>,
 }
 
-/// Who waits for word of a message. JavaScript keeps its own. Mostly settled in the order they came, so searching from the front is quick.
+/// Who waits for word of a message. JavaScript keeps its own. Mostly settled in the order they came, so searching from the
+/// front is quick.
 #[cfg(feature = "typed")]
 pub(super) struct Tickets<T>(VecDeque<(Ticket, oneshot::Sender<T>)>);
 
@@ -75,7 +76,8 @@ pub(super) fn failure(failure: SendFailure, len: usize) -> Error {
 impl Driver {
     /// Sends messages to one peer, or to all. When they wait, because a receiver's queue is over the high-water mark,
     /// [`Sink::queued`](super::Sink::queued) tells when they no longer do. With `confirm_ms`,
-    /// [`Sink::confirmed`](super::Sink::confirmed) tells within that time what became of the last.
+    /// [`Sink::confirmed`](super::Sink::confirmed) tells within that time what became of the last. What there is room for
+    /// leaves at the end of this task, or `at_once`.
     ///
     /// # Errors
     /// `message-too-large`, `peer-gone` or `closed`; nothing was sent then.
@@ -85,12 +87,15 @@ impl Driver {
         payloads: Vec<Payload>,
         to: Option<PeerId>,
         confirm_ms: Option<u64>,
+        at_once: bool,
     ) -> Result<Sent, Error> {
         let len = payloads.iter().map(Payload::len).max().unwrap_or_default();
         let sent = self.node.borrow_mut().send(now_ms(), channel, payloads, to, confirm_ms);
         let sent = sent.map_err(|error| failure(error, len))?;
-        if sent.flush {
-            self.schedule_flush();
+        match (sent.flush, at_once) {
+            (true, true) => self.flush(),
+            (true, false) => self.schedule_flush(),
+            (false, _) => {}
         }
         Ok(sent)
     }
@@ -107,7 +112,7 @@ impl Driver {
         to: Option<PeerId>,
         confirm_ms: Option<u64>,
     ) -> Result<Sending, Error> {
-        let Sent { ticket, waits, .. } = self.send(channel, vec![payload], to, confirm_ms)?;
+        let Sent { ticket, waits, .. } = self.send(channel, vec![payload], to, confirm_ms, false)?;
         let queued = waits.then(|| self.queued.borrow_mut().open(ticket));
         let confirmed = confirm_ms.map(|_| self.confirmed.borrow_mut().open(ticket));
         Ok(Sending { ticket, queued, confirmed })
