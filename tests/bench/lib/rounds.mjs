@@ -5,16 +5,22 @@
  * theirs may be repeated.
  */
 const RIVAL_TRIES = 4;
+/** Failures in a row after which a contender is left out: each may have taken minutes. */
+const PATIENCE = 2;
 
 /**
  * Does `runs` rounds and one before that warms up what a browser makes once. `trial(cell, round)` gives what was measured;
- * one that fails is told and counted. Gives the cells, each with `results` of its trials by round, and `failures`.
+ * one that fails is told and counted, and whoever fails twice in a row is left out from then on. Gives the cells, each with `results` of its trials by round, and `failures`.
  */
 export async function rounds({ runs, say, smoke, warmUp = !smoke }, cells, trial, tell = () => "") {
-  const kept = cells.map((cell) => ({ ...cell, results: [], failures: 0 }));
+  const kept = cells.map((cell) => ({ ...cell, results: [], failures: 0, inARow: 0 }));
   for (let round = warmUp ? 0 : 1; round <= runs; round++) {
     for (const cell of kept) {
       let result;
+      if (cell.inARow >= PATIENCE) {
+        cell.results.push(undefined);
+        continue;
+      }
       for (let left = smoke && cell.rival ? RIVAL_TRIES : 1; left > 0 && result === undefined; left--) {
         try {
           result = await trial(cell, round);
@@ -24,6 +30,7 @@ export async function rounds({ runs, say, smoke, warmUp = !smoke }, cells, trial
         }
       }
       if (round > 0) cell.results.push(result);
+      cell.inARow = result === undefined ? cell.inARow + 1 : 0;
     }
     if (round > 0) {
       const told = kept.map((cell) => {

@@ -5,7 +5,8 @@ import { buildLoad, lackOfLoad, measureAll, settling } from "../lib/load.mjs";
 import { installed } from "../lib/servers.mjs";
 
 export const title = "server memory per idle connection";
-export const defaultRuns = 3;
+/** Rounds hardly differ, and for minutes after one the ports of its connections are not free for the next. */
+export const defaultRuns = 1;
 export const prepare = buildLoad;
 export const lacks = lackOfLoad;
 
