@@ -31,6 +31,8 @@ pub enum Input {
     SocketClosed,
     /// Whether the server answers, as [`Command::AskServer`] wants to know.
     ServerAnswers(bool),
+    /// An admission token, as [`Event::TokenWanted`] asks for; None when there is none to be had.
+    Token(Option<String>),
     /// The browser made and applied the local description of a connection.
     LocalDescription(ConnectionId, String),
     /// A candidate was found, as the text of `RTCIceCandidate.candidate`; not sent for the empty end mark.
@@ -69,6 +71,7 @@ impl std::fmt::Debug for Input {
             Self::SocketMessage(bytes) => write!(f, "SocketMessage({} bytes)", bytes.len()),
             Self::SocketClosed => f.write_str("SocketClosed"),
             Self::ServerAnswers(answers) => write!(f, "ServerAnswers({answers})"),
+            Self::Token(token) => write!(f, "Token({})", if token.is_some() { "secret" } else { "none" }),
             Self::LocalDescription(id, sdp) => write!(f, "LocalDescription({id:?}, {} bytes)", sdp.len()),
             Self::LocalCandidate(id, _) => write!(f, "LocalCandidate({id:?})"),
             Self::GatheringComplete(id) => write!(f, "GatheringComplete({id:?})"),
@@ -274,6 +277,10 @@ pub enum Event {
     Joined(PeerId),
     /// The link to the server changed.
     Signaling(SignalingState),
+    /// A join is about to go out and needs an admission token: answer by [`Input::Token`] within
+    /// [`timing::TOKEN_MS`](crate::timing::TOKEN_MS). Only where [`Config::gives_tokens`](crate::node::Config::gives_tokens)
+    /// is set.
+    TokenWanted,
     /// A peer is in the room. Always before any other event about it.
     PeerJoined {
         /// Who.

@@ -2,7 +2,7 @@
 
 use crate::hello::ProtocolError;
 use crate::signal::Refusal;
-use crate::timing;
+use crate::{limits, timing};
 
 /// Why a room ended. Final: join again to go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +13,9 @@ pub enum RoomError {
         "the signaling server did not let us in within {0} ms: it is down, out of reach, or refuses this page's origin"
     )]
     Unreachable(u64),
+    /// The application had no admission token to give.
+    #[error("no admission token of at most {max} bytes came from the application in time", max = limits::MAX_TOKEN_BYTES)]
+    NoToken,
     /// The server refused.
     #[error("the signaling server refused: {1} ({code})", code = .0.code())]
     Refused(Refusal, String),
@@ -23,6 +26,7 @@ impl RoomError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "signaling-unreachable",
+            Self::NoToken => "token-failed",
             Self::Refused(refusal, _) => refusal.code(),
         }
     }

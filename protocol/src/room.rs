@@ -20,7 +20,7 @@ use crate::pool::Pool;
 use crate::seal::{self, Seal, SecretKey};
 use crate::server_link::{ServerEvent, ServerLink};
 use crate::session::{Listing, Options, RelayMode};
-use crate::signal::{ClientMessage, EnvelopeBytes, LeaveReason, PacketBytes, Refusal};
+use crate::signal::{ClientMessage, EnvelopeBytes, LeaveReason, PacketBytes, Refusal, TokenText};
 use crate::sorted_map::SortedMap;
 use crate::{codec, limits, timing};
 
@@ -35,6 +35,8 @@ pub struct Config {
     pub join_timeout_ms: u64,
     /// What the page kept from its last visit by [`Command::KeepToken`], to come back under the same id.
     pub resume: Option<ResumeToken>,
+    /// Whether the application gives an admission token for each join: see [`Event::TokenWanted`].
+    pub gives_tokens: bool,
     /// How sessions behave.
     pub options: Options,
     /// 256 random bits from a source fit for keys, drawn anew for every node.
@@ -103,6 +105,10 @@ pub(crate) struct Room {
     server: ServerLink,
     /// A warm-up before the first or a later join ends at this time.
     warm_until: Option<u64>,
+    /// The application is asked for a token until then.
+    token_until: Option<u64>,
+    /// What it gave for the next join.
+    token: Option<TokenText>,
     joining: Pool,
     /// The cards that went out with the join, by index.
     join_tags: Vec<u32>,
@@ -140,6 +146,8 @@ impl Room {
             seals: 0,
             config,
             warm_until: None,
+            token_until: None,
+            token: None,
             joining: Pool::default(),
             join_tags: Vec::new(),
             resident: Pool::default(),
@@ -271,7 +279,7 @@ impl Room {
         }
         self.server.park();
         self.pump_server_commands();
-        self.warm_until = None;
+        (self.warm_until, self.token_until) = (None, None);
     }
 
     fn pump_server_commands(&mut self) {
@@ -291,6 +299,7 @@ impl Room {
         timing::earliest(&[
             self.server.deadline(),
             self.warm_until,
+            self.token_until,
             self.fill.map(|fill| fill.at),
             self.renew_cards_at,
             members,
@@ -314,6 +323,7 @@ impl Room {
             Input::SocketMessage(bytes) => self.server.message(now, &bytes),
             Input::SocketClosed => self.server.closed(now),
             Input::ServerAnswers(answers) => self.server.answers(now, answers),
+            Input::Token(token) => self.token_given(now, token),
             Input::LocalDescription(id, sdp) => self.local_description(now, id, &sdp),
             Input::LocalCandidate(id, line) => self.local_candidate(now, id, &line),
             Input::GatheringComplete(id) => {
@@ -362,6 +372,10 @@ impl Room {
     }
 
     fn timed_out(&mut self, now: u64) {
+        // Before the server, whose time may be up at once: what is missing is a token.
+        if self.token_until.is_some_and(|at| at <= now) {
+            self.token_given(now, None);
+        }
         self.server.timed_out(now);
         if self.warm_until.is_some_and(|at| at <= now) {
             self.join(now);

@@ -235,6 +235,16 @@ impl ServerLink {
         }
     }
 
+    /// The application had no token for this attempt. A first join fails; later ones are tried again, for the service that
+    /// makes tokens may be down.
+    pub(crate) fn no_token(&mut self, now: u64) {
+        if self.id.is_none() {
+            return self.events.push_back(ServerEvent::Failed(RoomError::NoToken));
+        }
+        self.failures += 1;
+        self.state = State::Backoff(now + self.backoff());
+    }
+
     /// No word came from the server in time: the network swallows packets. The next attempt follows at once. It is a
     /// question to the server itself, and a plain request would only take one of the browser's connections.
     fn no_word(&mut self, now: u64) {

@@ -26,6 +26,8 @@ pub type CardBytes = Bytes<{ limits::MAX_CARD_BYTES }>;
 pub type EnvelopeBytes = Bytes<{ limits::MAX_SIGNAL_BYTES }>;
 /// A sealed packet of a session on its way through the server, opaque to it: see [`crate::seal`].
 pub type PacketBytes = Bytes<{ limits::MAX_PACKET_BYTES }>;
+/// An admission token.
+pub type TokenText = Text<{ limits::MAX_TOKEN_BYTES }>;
 
 /// Asks to be let into a room. The first thing a client says, and said once per WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +42,7 @@ pub struct Join {
     /// Cards for the first members found, one each, in the order the welcome lists them.
     pub cards: List<CardBytes, { limits::MAX_CARDS }>,
     /// Admission token, when the server asks for one.
-    pub token: Option<Text<{ limits::MAX_TOKEN_BYTES }>>,
+    pub token: Option<TokenText>,
 }
 
 /// A card and the number its owner knows it by.

@@ -8,6 +8,8 @@ pub const WELCOME_MS: u64 = 5_000;
 /// second for 5 s, and after 7), so an attempt of this length soon finds a network that is back. More and shorter ones
 /// would find it sooner, but Firefox keeps the connections of those given up, and makes no more than 6.
 pub const RETURN_MS: u64 = 10_000;
+/// The application's time to give an admission token.
+pub const TOKEN_MS: u64 = 10_000;
 /// A first join that the server has not let in by then fails, unless the application says otherwise.
 pub const JOIN_MS: u64 = 10_000;
 /// Shortest and longest back-off before the WebSocket is opened again; the wait doubles, with full jitter.

@@ -29,6 +29,7 @@ fn every_code_is_explained() {
     let mut codes: Vec<_> = refusals.iter().map(|refusal| refusal.code()).collect();
     codes.extend([
         RoomError::Unreachable(0).code(),
+        RoomError::NoToken.code(),
         LinkError::NoPath.code(),
         LinkError::PeerGaveUp.code(),
         LinkError::Protocol(protocol()).code(),

@@ -4,7 +4,7 @@ use peerloom_protocol::action::{Event, PeerPath, SignalingState};
 use peerloom_protocol::failure::LinkError;
 use peerloom_protocol::failure::RoomError;
 use peerloom_protocol::signal::LeaveReason;
-use peerloom_protocol::sim::{Faults, World};
+use peerloom_protocol::sim::{Faults, Tokens, World};
 
 fn two() -> (World, usize, usize) {
     let mut world = World::new(1, Faults::default());
@@ -310,4 +310,99 @@ fn a_join_that_is_tried_again_brings_fresh_cards() {
         assert_eq!([world.live_connections(a), world.live_connections(b)], [3, 3]);
     }
     assert!(by_cards >= 10, "{by_cards} of 20");
+}
+
+fn giving(after_ms: Option<u64>, len: Option<usize>) -> World {
+    let mut world = World::new(1, Faults::default());
+    world.tokens = Some(Tokens { after_ms, len });
+    world
+}
+
+#[test]
+fn a_token_is_asked_for_while_cards_are_made_and_goes_out_with_the_join() {
+    let joined_at = |world: &mut World| {
+        let a = world.join("demo");
+        world.run_for(1_000);
+        world.events(a).iter().find(|(_, event)| matches!(event, Event::Joined(_))).unwrap().0
+    };
+    let without = joined_at(&mut World::new(1, Faults::default()));
+    let mut world = giving(Some(1), Some(5));
+    assert_eq!(joined_at(&mut world), without, "it costs no time");
+    assert_eq!(world.tokens_brought(), [Some("0ttttt".to_owned())]);
+    let mut slow = giving(Some(500), Some(5));
+    let late = joined_at(&mut slow);
+    assert!(late > 500 && late < 600, "{late}");
+}
+
+#[test]
+fn each_join_has_a_new_token() {
+    let mut world = giving(Some(20), Some(5));
+    let a = world.join("demo");
+    let b = world.join("demo");
+    world.run_for(2_000);
+    assert!(world.connected(a, b));
+    world.kill_server();
+    world.run_for(2_000);
+    world.start_server();
+    world.run_for(15_000);
+    let tokens = world.tokens_brought();
+    assert_eq!(tokens.len(), 2, "both came back");
+    for token in tokens {
+        let asked_at: u64 = token.unwrap().trim_end_matches('t').parse().unwrap();
+        assert!(asked_at > 2_000, "asked for anew");
+    }
+}
+
+#[test]
+fn a_first_join_without_a_token_fails_at_once_or_when_the_time_is_up() {
+    let mut none = giving(Some(20), None);
+    let a = none.join("demo");
+    none.run_for(100);
+    assert_eq!(none.events(a).last().unwrap().1, Event::Closed(Some(RoomError::NoToken)));
+    assert_eq!(none.live_connections(a), 0);
+    let mut long = giving(Some(20), Some(4_096));
+    let b = long.join("demo");
+    long.run_for(100);
+    assert_eq!(long.events(b).last().unwrap().1, Event::Closed(Some(RoomError::NoToken)));
+    let mut never = giving(None, None);
+    let c = never.join("demo");
+    never.run_for(9_900);
+    assert!(!never.events(c).iter().any(|(_, event)| matches!(event, Event::Closed(_))));
+    never.run_for(200);
+    assert_eq!(never.events(c).last().unwrap().1, Event::Closed(Some(RoomError::NoToken)));
+    for world in [none, long, never] {
+        assert!(world.tokens_brought().is_empty(), "nothing was asked of the server");
+    }
+}
+
+#[test]
+fn a_room_waits_for_the_service_that_makes_tokens() {
+    let mut world = giving(Some(20), Some(5));
+    let a = world.join("demo");
+    world.run_for(1_000);
+    world.tokens = Some(Tokens { after_ms: Some(20), len: None });
+    world.kill_server();
+    world.start_server();
+    world.run_for(60_000);
+    assert!(world.tokens_brought().is_empty());
+    assert!(
+        !world.events(a).iter().any(|(_, event)| matches!(event, Event::Closed(_))),
+        "it does not give up"
+    );
+    world.tokens = Some(Tokens { after_ms: None, len: None });
+    world.run_for(30_000);
+    world.tokens = Some(Tokens { after_ms: Some(20), len: Some(5) });
+    world.run_for(25_000);
+    assert_eq!(world.tokens_brought().len(), 1, "and is back when there are tokens again");
+}
+
+#[test]
+fn who_leaves_while_a_token_is_made_does_not_join() {
+    let mut world = giving(Some(500), Some(5));
+    let a = world.join("demo");
+    world.run_for(300);
+    world.leave(a);
+    world.run_for(2_000);
+    assert!(world.tokens_brought().is_empty());
+    assert_eq!(world.events(a).last().unwrap().1, Event::Closed(None));
 }

@@ -86,6 +86,7 @@ impl Sink for JsSink {
         let none = JsValue::NULL;
         match event {
             Event::Joined(id) => self.tell("self", Some(*id), none.clone(), none),
+            Event::TokenWanted => self.tell("token", None, none.clone(), none),
             Event::Signaling(state) => {
                 self.tell("signaling", None, SignalingState::name(*state).into(), none)
             }
@@ -203,7 +204,7 @@ pub struct NativeRoom(Rc<Driver>);
 
 #[wasm_bindgen]
 impl NativeRoom {
-    /// Starts joining. `channels` is an array of `[label, delivery, codec, compress]`, `metadata` JSON text, `relay` the number of a
+    /// Starts joining. With `gives_tokens`, the event `token` asks for one, to be given by [`NativeRoom::token`]. `channels` is an array of `[label, delivery, codec, compress]`, `metadata` JSON text, `relay` the number of a
     /// [`RelayMode`].
     ///
     /// # Errors
@@ -217,6 +218,7 @@ impl NativeRoom {
         metadata: &str,
         configuration: &JsValue,
         timeout_ms: f64,
+        gives_tokens: bool,
         resume: bool,
         relay: u32,
         relay_bulk: bool,
@@ -257,6 +259,7 @@ impl NativeRoom {
             room,
             hello,
             join_timeout_ms: timeout_ms as u64,
+            gives_tokens,
             options,
             resume,
         };
@@ -346,6 +349,11 @@ impl NativeRoom {
             },
         }
         Ok(JsValue::UNDEFINED)
+    }
+
+    /// Gives the admission token that was asked for; undefined when there is none.
+    pub fn token(&self, token: Option<String>) {
+        self.0.give_token(token);
     }
 
     /// Takes a waiting message back.

@@ -13,6 +13,7 @@ export type ErrorCode =
   | "going-away"
   | "replaced"
   | "unauthorized"
+  | "token-failed"
   | "version-mismatch"
   | "bad-message"
   | "unexpected-message"

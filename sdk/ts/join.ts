@@ -38,6 +38,11 @@ export interface JoinOptions<P extends Protocol> {
    * an id of its own.
    */
   readonly resume?: boolean;
+  /**
+   * Gives an admission token, where the server asks for one. Called for each join, also when the server was lost and is
+   * joined again, and given 10 seconds: nothing is joined meanwhile.
+   */
+  readonly token?: () => string | Promise<string>;
   /** How long the first join may take, in milliseconds (10,000 by default). A lost server is joined again for ever. */
   readonly timeoutMs?: number;
   /** Ends joining when it aborts, and leaves the room when it aborts later. */
@@ -56,7 +61,8 @@ export const hasBegun = () => begun;
  * Joins a room at a signaling server, given by its http, https, ws or wss address. Resolves once the server has let us
  * in; connections to the peers follow by themselves, and messages sent meanwhile wait for them.
  *
- * @throws PeerloomError `signaling-unreachable` (also when the server refuses this page's origin), `room-full`,
+ * @throws PeerloomError `signaling-unreachable` (also when the server refuses this page's origin), `unauthorized`,
+ * `token-failed` (with what `token` threw as its cause), `room-full`,
  * `bad-room`, `bad-url`, `bad-protocol`, `metadata-too-long`, `load-failed`, …; or the signal's reason.
  */
 export async function join<P extends Protocol = Record<never, never>>(
@@ -64,11 +70,11 @@ export async function join<P extends Protocol = Record<never, never>>(
   options: JoinOptions<P>,
 ): Promise<Room<P>> {
   const { room: name, protocol = {} as P, metadata, iceServers = [], timeoutMs = 10_000, signal } = options;
-  const { relay = "first", relayBulk = false, windowBytes, peerTimeoutMs, resume = true } = options;
+  const { relay = "first", relayBulk = false, windowBytes, peerTimeoutMs, resume = true, token } = options;
   signal?.throwIfAborted();
   begun = true;
   const metadataText = metadata === undefined ? "" : writeJson(metadata);
-  const room = new RoomBase<P>(name, protocol, metadata);
+  const room = new RoomBase<P>(name, protocol, metadata, token);
   const channels = Object.entries(protocol).map(([label, definition]) => {
     if (definition.codec === "rpc") return [label, "ordered", "rpc"];
     const { delivery, codec, compress } = definition;
@@ -83,8 +89,16 @@ export async function join<P extends Protocol = Record<never, never>>(
   try {
     await room.start((onEvent, onMessages, onMore) => {
       const configuration = { iceServers: [...iceServers] };
-      const where = [absolute(url), name, channels, metadataText, configuration, timeoutMs, resume] as const;
-      const how = [RELAY.indexOf(relay), relayBulk, windowBytes, peerTimeoutMs] as const;
+      const where = [absolute(url), name, channels, metadataText, configuration] as const;
+      const how = [
+        timeoutMs,
+        token !== undefined,
+        resume,
+        RELAY.indexOf(relay),
+        relayBulk,
+        windowBytes,
+        peerTimeoutMs,
+      ] as const;
       return new NativeRoom(...where, ...how, onEvent, onMessages, onMore);
     });
   } catch (thrown) {

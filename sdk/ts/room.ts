@@ -97,13 +97,17 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     directBytesSent: 0,
     directBytesReceived: 0,
   };
+  readonly #token: TokenSource | undefined;
+  /** Why there was none, last time. */
+  #tokenCause: unknown;
   /** Settled when the room is let in, or is not. */
   readonly #joined = new Settled();
   readonly #left = new Settled();
 
   /** @internal */
-  constructor(name: string, protocol: P, metadata: Json | undefined) {
+  constructor(name: string, protocol: P, metadata: Json | undefined, token: TokenSource | undefined) {
     this.name = name;
+    this.#token = token;
     this.#self = { id: "", metadata };
     const native = () => this.#native;
     this.#exchange = new Exchange(native, (stream) => {
@@ -238,6 +242,9 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         this.#self = { id, metadata: this.#self.metadata };
         this.#joined.resolve();
         break;
+      case "token":
+        void this.#giveToken();
+        break;
       case "signaling":
         this.#signaling = detail as SignalingState;
         this.#listeners.signaling.emit({ state: this.#signaling });
@@ -262,6 +269,18 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
       default:
         if (peer !== undefined) this.#peerEvent(kind, peer, detail, error);
     }
+  }
+
+  async #giveToken(): Promise<void> {
+    let token: string | undefined;
+    try {
+      // Later, as the core asks before there is a handle to answer by.
+      token = await Promise.resolve().then(() => this.#token?.());
+      this.#tokenCause = undefined;
+    } catch (cause) {
+      this.#tokenCause = cause;
+    }
+    this.#native?.token(typeof token === "string" ? token : undefined);
   }
 
   #peerEvent(kind: string, peer: Peer, detail: unknown, error: PeerloomError | undefined): void {
@@ -318,7 +337,10 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     if (peer.path === "direct" && peer.connection === connection) this.#path(peer, "turn");
   }
 
-  #closed(error: PeerloomError | undefined): void {
+  #closed(told: PeerloomError | undefined): void {
+    const cause = this.#tokenCause;
+    const error =
+      told?.code === "token-failed" ? new PeerloomError(told.code, told.message, { cause }) : told;
     this.stats();
     const native = this.#native;
     this.#native = undefined;
@@ -339,6 +361,8 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   }
 }
 
+/** @internal */
+export type TokenSource = () => string | Promise<string>;
 /** @internal */
 export type OnEvent = (kind: string, peer: string, detail: unknown, error: unknown) => void;
 /** @internal */

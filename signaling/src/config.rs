@@ -9,6 +9,7 @@ use peerloom_protocol::limits::{MAX_PACKET_BYTES, MAX_ROOM_MEMBERS, RELAY_PACKET
 use crate::origin::AllowedOrigins;
 use crate::outbox::OutboxLimits;
 use crate::rate::Rate;
+use crate::token::TokenKeys;
 
 /// What to serve and to whom.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,8 @@ pub struct Config {
     pub www: Option<PathBuf>,
     /// Proxies whose `X-Forwarded-For` is believed when connections are counted by address.
     pub trusted_proxies: Vec<IpAddr>,
+    /// With keys, only who brings a token signed by one of them is let in; without, everybody.
+    pub token_keys: Option<TokenKeys>,
     /// Every bound on what clients do.
     pub limits: Limits,
 }

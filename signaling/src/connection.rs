@@ -27,6 +27,7 @@ use crate::outbox::{Next, Outbox};
 use crate::rate::TokenBucket;
 use crate::relay::Relay;
 use crate::stream::Client;
+use crate::token::Grant;
 
 /// How long a client may take to read its refusal and close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -301,7 +302,11 @@ impl Connection {
     }
 
     fn join(&mut self, join: Join) -> Result<(), End> {
-        self.seat = Some(self.app.hub.join(join)?);
+        let grant = match &self.app.config.token_keys {
+            Some(keys) => keys.check(join.token.as_deref(), &join.room)?,
+            None => Grant::EVERYTHING,
+        };
+        self.seat = Some(self.app.hub.join(join, grant)?);
         Ok(())
     }
 

@@ -24,6 +24,7 @@ use crate::outbox::{Outbox, OutboxLimits};
 use crate::rate::{Rate, TokenBucket};
 use crate::relay::{Relay, WAIT_FOR_OUTBOX, WAIT_WHEN_OFF};
 use crate::room::{Departure, Newcomer, Room, Told, is_room_name};
+use crate::token::Grant;
 
 /// A refusal and what to tell the person who reads it.
 pub(crate) type Refused = (Refusal, &'static str);
@@ -86,11 +87,11 @@ impl Hub {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a client into its room: queues its welcome, with what it may have relayed, and tells the others.
+    /// Lets a client that was found to have this grant into its room: queues its welcome, with what it may have relayed, and tells the others.
     ///
     /// # Errors
     /// The refusal to send before closing.
-    pub(crate) fn join(self: &Arc<Self>, join: Join) -> Result<Seat, Refused> {
+    pub(crate) fn join(self: &Arc<Self>, join: Join, grant: Grant) -> Result<Seat, Refused> {
         let Join { room: name, hello, resume, cards, token: _ } = join;
         if !is_room_name(&name) {
             return Err((Refusal::BadRoom, "a room's name is 1 to 128 bytes without control characters"));
@@ -103,6 +104,8 @@ impl Hub {
         let now = Instant::now();
         let full = |rate| TokenBucket::full(rate, now);
         let (own, room) = self.relay.map_or((NOTHING, NOTHING), |rates| (rates.member, rates.room));
+        let own = if grant.may_relay { own } else { NOTHING };
+        let room_size = grant.room_cap.map_or(self.max_room_size, |cap| cap.min(self.max_room_size));
         let newcomer = Newcomer { id, epoch, hello: hello.clone(), cards, seat: outbox.clone() };
 
         let mut rooms = self.rooms();
@@ -121,7 +124,7 @@ impl Hub {
         let mut inside = shared.lock();
         let entered = inside
             .room
-            .enter(newcomer, self.max_room_size)
+            .enter(newcomer, room_size)
             .map_err(|refusal| (refusal, "the room holds as many members as it may"))?;
         drop(rooms);
 
@@ -151,7 +154,9 @@ impl Hub {
         announce(Member { id, epoch, hello, card: None, given: None }, entered.told);
         drop(inside);
         tracing::info!(member = epoch, room_size = size, "member joined");
-        Ok(Seat { hub: self.clone(), room: shared, id, epoch, outbox, relayable: full(own), left: false })
+        let may_relay = grant.may_relay;
+        let relayable = full(own);
+        Ok(Seat { hub: self.clone(), room: shared, id, epoch, outbox, may_relay, relayable, left: false })
     }
 
     /// Closes every connection with [`Refusal::GoingAway`] and lets nobody in any more.
@@ -250,6 +255,7 @@ pub(crate) struct Seat {
     id: PeerId,
     epoch: u32,
     outbox: Arc<Outbox>,
+    may_relay: bool,
     /// What may still be relayed for this member; without meaning when relaying is off.
     relayable: TokenBucket,
     left: bool,
@@ -285,7 +291,7 @@ impl Seat {
     /// then. Otherwise [`Refusal::PeerGone`] as for signals; that counts for the member, or a flood of such packets and
     /// of answers to them would be free.
     pub(crate) fn relay(&mut self, relay: &Relay<'_>, now: Instant) -> Result<(), ServerMessage> {
-        let Some(RelayRates { member, room }) = self.hub.relay else {
+        let Some(RelayRates { member, room }) = self.hub.relay.filter(|_| self.may_relay) else {
             return Err(relay.throttled(WAIT_WHEN_OFF));
         };
         let cost = relay.cost();
@@ -399,8 +405,8 @@ mod tests {
     #[test]
     fn a_seat_lost_in_a_panic_leaves_the_room() {
         let hub = hub();
-        let watcher = hub.join(join("r", None)).unwrap();
-        let seat = hub.join(join("r", None)).unwrap();
+        let watcher = hub.join(join("r", None), Grant::EVERYTHING).unwrap();
+        let seat = hub.join(join("r", None), Grant::EVERYTHING).unwrap();
         let (id, epoch) = (seat.id, seat.epoch);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let _seat = seat;
@@ -416,8 +422,8 @@ mod tests {
     #[test]
     fn counts_follow_those_who_come_go_and_are_replaced() {
         let hub = hub();
-        let one = hub.join(join("r", Some(ResumeToken([1; 32])))).unwrap();
-        let again = hub.join(join("r", Some(ResumeToken([1; 32])))).unwrap();
+        let one = hub.join(join("r", Some(ResumeToken([1; 32]))), Grant::EVERYTHING).unwrap();
+        let again = hub.join(join("r", Some(ResumeToken([1; 32]))), Grant::EVERYTHING).unwrap();
         assert_eq!((hub.member_count(), hub.room_count()), (1, 1));
         drop(one);
         assert_eq!((hub.member_count(), hub.room_count()), (1, 1));
@@ -428,9 +434,9 @@ mod tests {
     #[test]
     fn a_refused_join_leaves_nothing_behind() {
         let hub = hub();
-        assert_eq!(hub.join(join("", None)).unwrap_err().0, Refusal::BadRoom);
-        let seats: Vec<_> = (0..4).map(|_| hub.join(join("r", None)).unwrap()).collect();
-        assert_eq!(hub.join(join("r", None)).unwrap_err().0, Refusal::RoomFull);
+        assert_eq!(hub.join(join("", None), Grant::EVERYTHING).unwrap_err().0, Refusal::BadRoom);
+        let seats: Vec<_> = (0..4).map(|_| hub.join(join("r", None), Grant::EVERYTHING).unwrap()).collect();
+        assert_eq!(hub.join(join("r", None), Grant::EVERYTHING).unwrap_err().0, Refusal::RoomFull);
         assert_eq!((hub.member_count(), hub.room_count()), (4, 1));
         drop(seats);
         assert_eq!((hub.member_count(), hub.room_count()), (0, 0));
@@ -439,12 +445,12 @@ mod tests {
     #[test]
     fn closing_reaches_everyone_and_nobody_gets_in_after() {
         let hub = hub();
-        let seats = ["a", "a", "b"].map(|room| hub.join(join(room, None)).unwrap());
+        let seats = ["a", "a", "b"].map(|room| hub.join(join(room, None), Grant::EVERYTHING).unwrap());
         hub.close();
         for seat in &seats {
             assert_eq!(seat.outbox().next(), Next::Close(Refusal::GoingAway));
         }
-        assert_eq!(hub.join(join("c", None)).unwrap_err().0, Refusal::GoingAway);
+        assert_eq!(hub.join(join("c", None), Grant::EVERYTHING).unwrap_err().0, Refusal::GoingAway);
     }
 
     /// Limits of relaying that are easy to count with: four packets for a member, six for a room.
@@ -479,8 +485,8 @@ mod tests {
     #[test]
     fn a_member_may_have_its_burst_relayed_and_not_one_byte_more() {
         let hub = Hub::new(&relay_limits());
-        let mut one = hub.join(join("r", None)).unwrap();
-        let two = hub.join(join("r", None)).unwrap();
+        let mut one = hub.join(join("r", None), Grant::EVERYTHING).unwrap();
+        let two = hub.join(join("r", None), Grant::EVERYTHING).unwrap();
         let (two, now) = ((two.id, two.epoch), Instant::now());
         assert_eq!([(); 3].map(|()| relay(&mut one, two, COST, now)), [None; 3]);
         assert_eq!(relay(&mut one, two, COST + 1, now), Some(50), "the least wait there is");
@@ -495,8 +501,8 @@ mod tests {
     #[test]
     fn a_room_may_have_its_burst_relayed_and_not_one_byte_more() {
         let hub = Hub::new(&relay_limits());
-        let mut seats = [(); 2].map(|()| hub.join(join("r", None)).unwrap());
-        let mut others = [(); 2].map(|()| hub.join(join("another", None)).unwrap());
+        let mut seats = [(); 2].map(|()| hub.join(join("r", None), Grant::EVERYTHING).unwrap());
+        let mut others = [(); 2].map(|()| hub.join(join("another", None), Grant::EVERYTHING).unwrap());
         let ids = seats.each_ref().map(|seat| (seat.id, seat.epoch));
         let other = (others[1].id, others[1].epoch);
         let now = Instant::now();
@@ -528,7 +534,7 @@ mod tests {
     #[test]
     fn packets_for_nobody_are_counted_for_their_sender_alone() {
         let hub = Hub::new(&relay_limits());
-        let mut seats = [(); 2].map(|()| hub.join(join("r", None)).unwrap());
+        let mut seats = [(); 2].map(|()| hub.join(join("r", None), Grant::EVERYTHING).unwrap());
         let ids = seats.each_ref().map(|seat| (seat.id, seat.epoch));
         let now = Instant::now();
         let packet = vec![0; COST - peerloom_protocol::limits::RELAY_PACKET_COST];
@@ -548,8 +554,8 @@ mod tests {
     fn a_full_outbox_takes_nothing_from_the_limits() {
         let outbox = OutboxLimits { messages: 2, bytes: 10_000_000 };
         let hub = Hub::new(&Limits { outbox, ..relay_limits() });
-        let mut one = hub.join(join("r", None)).unwrap();
-        let two = hub.join(join("r", None)).unwrap();
+        let mut one = hub.join(join("r", None), Grant::EVERYTHING).unwrap();
+        let two = hub.join(join("r", None), Grant::EVERYTHING).unwrap();
         assert!(matches!(next(&two), ServerMessage::Welcome(_)));
         let (id, now) = ((two.id, two.epoch), Instant::now());
         assert_eq!([(); 2].map(|()| relay(&mut one, id, COST, now)), [None; 2]);
@@ -563,9 +569,9 @@ mod tests {
     #[test]
     fn members_without_a_card_in_the_deal_share_one_message() {
         let hub = hub();
-        let seats = [(); 3].map(|()| hub.join(join("r", None)).unwrap());
+        let seats = [(); 3].map(|()| hub.join(join("r", None), Grant::EVERYTHING).unwrap());
         while seats.iter().any(|seat| seat.outbox().next() != Next::Nothing) {}
-        let _newcomer = hub.join(join("r", None)).unwrap();
+        let _newcomer = hub.join(join("r", None), Grant::EVERYTHING).unwrap();
         let [a, b, c] = seats.each_ref().map(|seat| match seat.outbox().next() {
             Next::Message(bytes) => bytes.as_ptr(),
             other => panic!("{other:?}"),

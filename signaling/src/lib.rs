@@ -7,7 +7,7 @@
 //!
 //! From the outside in: `accept` takes TCP connections and counts them (`admission`, `stream`), `web` routes
 //! requests, `upgrade` decides who may open a WebSocket (`origin`), `connection` serves one WebSocket in one task,
-//! `hub` keeps the rooms and `room` knows who gets which card; `relay` reads and writes packets on their way through,
+//! `token` decides who may join which room (`mint` makes tokens for trying that out), `hub` keeps the rooms and `room` knows who gets which card; `relay` reads and writes packets on their way through,
 //! `rate` bounds them; `outbox` is what waits to be written to a member.
 //!
 //! # Examples
@@ -28,6 +28,7 @@ mod assets;
 mod config;
 mod connection;
 mod hub;
+mod mint;
 mod options;
 mod origin;
 mod outbox;
@@ -35,6 +36,7 @@ mod rate;
 mod relay;
 mod room;
 mod stream;
+mod token;
 mod upgrade;
 mod web;
 
@@ -46,10 +48,12 @@ use tokio::sync::watch;
 
 pub use accept::bind;
 pub use config::{Config, Limits};
+pub use mint::{MintError, TokenOptions, mint};
 pub use options::{LogFormat, LogLevel, Options, Settings, SettingsError};
 pub use origin::{AllowedOrigins, BadOrigin, Origin};
 pub use outbox::OutboxLimits;
 pub use rate::Rate;
+pub use token::{TokenKeys, TokenKeysError};
 
 use admission::Admission;
 use hub::Hub;

@@ -3,8 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-use peerloom_signaling::{LogFormat, LogLevel, Options, Settings, bind, serve};
+use clap::{Parser, Subcommand};
+use peerloom_signaling::{LogFormat, LogLevel, Options, Settings, TokenOptions, bind, mint, serve};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -13,8 +13,35 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Exit code for settings that make no sense, the same as for unknown flags.
 const BAD_USAGE: u8 = 2;
 
+#[derive(Parser)]
+#[command(name = "peerloom-signaling", version, about, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Token(TokenOptions),
+}
+
 fn main() -> ExitCode {
-    let settings = match Options::parse().resolve() {
+    let arguments = Arguments::parse();
+    if let Some(Command::Token(options)) = arguments.command {
+        return match mint(options) {
+            Ok(token) => {
+                println!("{token}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::from(BAD_USAGE)
+            }
+        };
+    }
+    let settings = match arguments.options.resolve() {
         Ok(settings) => settings,
         Err(error) => {
             eprintln!("error: {error}\n\nFor all settings, try '--help'.");

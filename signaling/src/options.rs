@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::config::{Config, LARGEST_RELAY_COST, Limits};
 use crate::origin::{AllowedOrigins, BadOrigin};
 use crate::rate::Rate;
+use crate::token::{TokenKeys, TokenKeysError};
 
 /// The signaling server of Peerloom: introduces peers to each other, then gets out of the way.
 ///
@@ -30,6 +31,12 @@ pub struct Options {
     /// also programs that send no origin. The server's own page is always allowed
     #[arg(long, value_name = "ORIGIN", env = "PEERLOOM_ALLOW_ORIGIN", value_delimiter = ',')]
     pub allow_origin: Vec<String>,
+    /// Lets nobody join without a token signed by a key in this file: JSON Web Keys, or a public key in PEM
+    #[arg(long, value_name = "FILE", env = "PEERLOOM_TOKEN_KEYS")]
+    pub token_keys: Option<PathBuf>,
+    /// What tokens must name in `aud`. Without this they must have no `aud`
+    #[arg(long, value_name = "NAME", env = "PEERLOOM_TOKEN_AUDIENCE")]
+    pub token_audience: Option<String>,
     /// Serves this folder instead of the embedded demo page
     #[arg(long, value_name = "DIR", env = "PEERLOOM_WWW")]
     pub www: Option<PathBuf>,
@@ -168,6 +175,12 @@ pub enum SettingsError {
     /// A member that keeps to the first would be sent away for breaking the second.
     #[error("--{0} is {1}, more than --{2} with {3}: members that use it would be sent away as rate-limited")]
     RelayOverBytes(&'static str, u32, &'static str, u32),
+    /// The keys of tokens cannot be used.
+    #[error("--token-keys: {0}")]
+    TokenKeys(#[from] TokenKeysError),
+    /// What tokens must name is given, but not who may sign them.
+    #[error("--token-audience is of use with --token-keys alone")]
+    AudienceAlone,
     /// An allowed origin is none.
     #[error("--allow-origin: {0}")]
     Origin(#[from] BadOrigin),
@@ -204,6 +217,8 @@ impl Options {
             host: self.host.or(lower.host),
             port: self.port.or(lower.port),
             allow_origin: list(self.allow_origin, lower.allow_origin),
+            token_keys: self.token_keys.or(lower.token_keys),
+            token_audience: self.token_audience.or(lower.token_audience),
             www: self.www.or(lower.www),
             config: self.config,
             trusted_proxy: list(self.trusted_proxy, lower.trusted_proxy),
@@ -290,13 +305,24 @@ impl Options {
             true => AllowedOrigins::Any,
             false => AllowedOrigins::Listed(origins.map(str::parse).collect::<Result<_, _>>()?),
         };
+        let token_keys = match (self.token_keys, self.token_audience) {
+            (Some(file), audience) => Some(TokenKeys::read(&file, audience)?),
+            (None, Some(_)) => return Err(SettingsError::AudienceAlone),
+            (None, None) => None,
+        };
         Ok(Settings {
             host: self.host.unwrap_or_else(|| "127.0.0.1".to_owned()),
             port: self.port.unwrap_or(8080),
             threads: within("threads", u32::from(self.threads.unwrap_or(1)), 1, 1024)? as u16,
             log_level: self.log_level.unwrap_or(LogLevel::Info),
             log_format: self.log_format.unwrap_or(LogFormat::Text),
-            config: Config { allow_origins, www: self.www, trusted_proxies: self.trusted_proxy, limits },
+            config: Config {
+                allow_origins,
+                www: self.www,
+                trusted_proxies: self.trusted_proxy,
+                token_keys,
+                limits,
+            },
         })
     }
 }

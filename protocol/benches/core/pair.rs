@@ -84,6 +84,7 @@ impl Page {
             room: "demo".to_owned(),
             hello: hello.expect("one good label"),
             join_timeout_ms: timing::JOIN_MS,
+            gives_tokens: false,
             resume: None,
             options: Options { relay, ..Options::default() },
             entropy: [page as u8 + 1; 32],

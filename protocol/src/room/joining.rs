@@ -1,14 +1,14 @@
 //! Warm connections and their cards: those a joiner brings, and those a resident keeps deposited.
 
 use super::{Fill, Notice, Room, close_all};
-use crate::action::{Command, ConnectionId, Start};
+use crate::action::{Command, ConnectionId, Event, Start};
 use crate::candidate::Candidate;
 use crate::hello::SessionHello;
 use crate::link::Link;
 use crate::members::Member;
 use crate::seal::{self, SecretKey};
 use crate::session::{Listing, RelayMode};
-use crate::signal::{ClientMessage, Join};
+use crate::signal::{ClientMessage, Join, TokenText};
 use crate::timing;
 
 /// How many warm connections a resident keeps: two newcomers at once are served without waiting. A joiner has as many, but
@@ -24,7 +24,28 @@ impl Room {
         }
         self.server.starting(now);
         self.warm_until = Some(now + timing::WARM_UP_MS);
+        if self.config.gives_tokens {
+            // While cards are made. Each join has a new one, so that none is too old.
+            self.token = None;
+            self.token_until = Some(now + timing::TOKEN_MS.min(self.config.join_timeout_ms));
+            self.notices.push_back(Notice::Tell(Event::TokenWanted));
+        }
         self.cards_changed(now);
+    }
+
+    /// The application gave the token it was asked for, or has none. One that nobody waits for is left aside: it was asked
+    /// for by an attempt that was given up.
+    pub(super) fn token_given(&mut self, now: u64, token: Option<String>) {
+        if self.token_until.take().is_none() {
+            return;
+        }
+        self.token = token.and_then(|text| TokenText::try_from(text).ok());
+        if self.token.is_none() {
+            self.warm_until = None;
+            self.server.no_token(now);
+        } else if self.warm_until.is_none() {
+            self.join(now);
+        }
     }
 
     /// Goes on with the join when its cards are ready, and deposits a resident's.
@@ -43,6 +64,9 @@ impl Room {
 
     pub(super) fn join(&mut self, now: u64) {
         self.warm_until = None;
+        if self.token_until.is_some() {
+            return; // Cards are ready first.
+        }
         let cards = self.joining.give(true);
         self.join_tags = cards.iter().map(|card| card.tag).collect();
         let key = self.next_key();
@@ -60,7 +84,7 @@ impl Room {
             hello: hello.unwrap_or_default(),
             resume: self.server.resume(),
             cards: cards.into_iter().map(|card| card.card).collect::<Vec<_>>().try_into().unwrap_or_default(),
-            token: None,
+            token: self.token.take(),
         };
         self.server.join(now, join);
         // While the server is asked. None where the first was not wanted either.

@@ -43,6 +43,8 @@ pub(super) struct Hub {
     pub(super) relayed: u64,
     /// The number of the last packet from a stay to a member: one that came twice would betray what is sealed.
     counters: BTreeMap<(u32, PeerId), u64>,
+    /// What joins brought.
+    pub(super) tokens: Vec<Option<String>>,
 }
 
 fn notice(socket: u32, message: &ServerMessage) -> Outgoing {
@@ -60,6 +62,7 @@ impl Hub {
             faults,
             relayed: 0,
             counters: BTreeMap::new(),
+            tokens: Vec::new(),
         }
     }
 
@@ -145,6 +148,7 @@ impl Hub {
     }
 
     fn join(&mut self, socket: u32, join: Join, random: &mut Random) -> Vec<Outgoing> {
+        self.tokens.push(join.token.map(|token| token.into_string()));
         let comes_back = join.resume.is_some();
         let resume = join.resume.unwrap_or_else(|| {
             let mut token = [0; 32];

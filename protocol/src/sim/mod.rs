@@ -162,8 +162,19 @@ pub struct World {
     relayed_before: u64,
     quiet_frames: u64,
     quiet_acts: u64,
+    /// How applications that join from now on give tokens. Without it they give none.
+    pub tokens: Option<Tokens>,
     /// Prints what applications are told, as it happens.
     pub trace: bool,
+}
+
+/// How an application gives admission tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// How long it takes; with None it never does.
+    pub after_ms: Option<u64>,
+    /// How long the token is, if there is one.
+    pub len: Option<usize>,
 }
 
 impl World {
@@ -185,6 +196,7 @@ impl World {
             relayed_before: 0,
             quiet_frames: 0,
             quiet_acts: 0,
+            tokens: None,
             trace: false,
         }
     }
@@ -227,7 +239,9 @@ impl World {
             .chunks_exact_mut(8)
             .for_each(|part| part.copy_from_slice(&self.random.next_u64().to_le_bytes()));
         let room = room.to_owned();
-        let config = Config { room, hello, join_timeout_ms: timing::JOIN_MS, resume, options, entropy };
+        let join_timeout_ms = timing::JOIN_MS;
+        let gives_tokens = self.tokens.is_some();
+        let config = Config { room, hello, join_timeout_ms, resume, gives_tokens, options, entropy };
         let node = Node::new(config).expect("a fixed room name");
         self.peers.push(Peer {
             node: Some(node),
@@ -252,6 +266,11 @@ impl World {
     /// What the peer's page would keep for a reload.
     pub fn token(&self, peer: usize) -> Option<ResumeToken> {
         self.peers[peer].kept_token
+    }
+
+    /// The token that each join brought to the server, in the order they came.
+    pub fn tokens_brought(&self) -> Vec<Option<String>> {
+        self.hub.as_ref().map(|hub| hub.tokens.clone()).unwrap_or_default()
     }
 
     /// The application at a peer, to give it something to do.

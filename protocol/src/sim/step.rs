@@ -1,7 +1,7 @@
 //! What happens in the world: actions carried out, messages carried over.
 
 use super::app::Bytes;
-use super::{ConnectionKey, Happening, Peer, World, browser, hub};
+use super::{ConnectionKey, Happening, Peer, Tokens, World, browser, hub};
 use crate::action::{Action, Command, Event, Input};
 use crate::signal::LeaveReason;
 
@@ -22,6 +22,13 @@ impl World {
                 if let Event::Closed(_) = event {
                     self.peers[peer].socket = None;
                     self.peers[peer].ended = true;
+                }
+                if event == Event::TokenWanted
+                    && let Some(Tokens { after_ms: Some(wait_ms), len }) = self.tokens
+                {
+                    // Each begins with the time it was asked for, so no two are alike.
+                    let token = len.map(|len| format!("{now}{}", "t".repeat(len)));
+                    self.after(wait_ms, Happening::Input(peer, Input::Token(token)));
                 }
                 self.peers[peer].events.push((now, event));
             }

@@ -96,6 +96,8 @@ pub(crate) struct Settings {
     /// What we say of ourselves.
     pub(crate) hello: Hello,
     pub(crate) join_timeout_ms: u64,
+    /// Whether the sink is asked for admission tokens, and [told](Driver::give_token) ones.
+    pub(crate) gives_tokens: bool,
     pub(crate) options: Options,
     /// Whether a page that is reloaded comes back under the same id.
     pub(crate) resume: bool,
@@ -172,12 +174,14 @@ impl Driver {
     /// # Errors
     /// A name or a setting that is not allowed.
     pub(crate) fn start(settings: Settings, sink: Box<dyn Sink>) -> Result<Rc<Self>, Error> {
-        let Settings { url, configuration, room, hello, join_timeout_ms, options, resume } = settings;
+        let Settings { url, configuration, room, hello, join_timeout_ms, gives_tokens, options, resume } =
+            settings;
         let keepsake = resume.then(|| Keepsake::take(&url, &room));
         let node = Node::new(Config {
             room,
             hello: hello.clone(),
             join_timeout_ms,
+            gives_tokens,
             resume: keepsake.as_ref().and_then(Keepsake::token),
             options,
             entropy: entropy()?,
@@ -211,6 +215,11 @@ impl Driver {
     /// Says goodbye and ends the room; `Closed` follows.
     pub(crate) fn leave(&self) {
         self.feed(Input::Leave);
+    }
+
+    /// The token that [`Event::TokenWanted`] asked for; None when there is none to be had.
+    pub(crate) fn give_token(&self, token: Option<String>) {
+        self.feed(Input::Token(token));
     }
 
     /// Feeds one input and carries out what follows. Inputs fed meanwhile (by callbacks) wait their turn.

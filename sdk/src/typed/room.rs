@@ -20,7 +20,7 @@ use super::compact::{self, Compact};
 use super::format::Format;
 use super::json;
 use super::rpc::Rpc;
-use super::sink::{Events, RoomSink, Shared};
+use super::sink::{Events, RoomSink, Shared, TokenSource};
 use super::stream::{Stream, Streams};
 use crate::driver::{self, Driver, PeerStats, Settings, Traffic};
 use crate::error::Error;
@@ -49,6 +49,7 @@ pub struct Builder {
     metadata: Result<String, Error>,
     configuration: RtcConfiguration,
     join_timeout_ms: u64,
+    token: Option<TokenSource>,
     options: Options,
     resume: bool,
 }
@@ -106,6 +107,16 @@ impl Builder {
     /// How long the first join may take, in milliseconds; 10,000 by default.
     pub fn timeout_ms(mut self, timeout_ms: u32) -> Self {
         self.join_timeout_ms = u64::from(timeout_ms);
+        self
+    }
+
+    /// Gives an admission token, where the server asks for one, or why there is none. Called for each join, also when the
+    /// server was lost and is joined again, and given 10 seconds: nothing is joined meanwhile.
+    pub fn token<F>(mut self, source: impl Fn() -> F + 'static) -> Self
+    where
+        F: Future<Output = Option<String>> + 'static,
+    {
+        self.token = Some(TokenSource(Rc::new(move || Box::pin(source()))));
         self
     }
 
@@ -170,13 +181,16 @@ impl Builder {
         let methods: Vec<_> = methods.iter().map(|spec| spec.label.to_string()).collect();
         let labels = channels.iter().map(|(label, _)| label.clone()).collect();
         let (joined_tx, joined) = oneshot::channel();
-        let shared = Rc::new(RefCell::new(Shared::new(channels, methods.len(), joined_tx)));
+        let gives_tokens = self.token.is_some();
+        let shared = Shared::new(channels, methods.len(), joined_tx, self.token);
+        let shared = Rc::new(RefCell::new(shared));
         let settings = Settings {
             url: driver::server_address(&self.url)?,
             configuration: self.configuration,
             room: self.room,
             hello,
             join_timeout_ms: self.join_timeout_ms,
+            gives_tokens,
             options: Options { compress, ..self.options },
             resume: self.resume,
         };
@@ -209,6 +223,7 @@ impl Room {
             metadata: Ok(String::new()),
             configuration: RtcConfiguration::new(),
             join_timeout_ms: timing::JOIN_MS,
+            token: None,
             options: Options::default(),
             resume: true,
         }

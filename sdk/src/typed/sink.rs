@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use futures::Stream;
 use futures::channel::{mpsc, oneshot};
 use js_sys::Uint8Array;
+use js_sys::futures::spawn_local;
 use peerloom_protocol::action::Event;
 use peerloom_protocol::call::{CallFailure, CallId, Event as CallEvent, code};
 use peerloom_protocol::hello::Delivery;
@@ -54,6 +55,18 @@ pub enum RoomEvent {
     Closed(Option<Error>),
 }
 
+type Token = Pin<Box<dyn Future<Output = Option<String>>>>;
+
+/// Gives admission tokens.
+#[derive(Clone)]
+pub(super) struct TokenSource(pub(super) Rc<dyn Fn() -> Token>);
+
+impl std::fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenSource")
+    }
+}
+
 /// What became of a call.
 type Answer = Result<Vec<u8>, CallFailure>;
 
@@ -64,6 +77,7 @@ pub(super) struct Shared {
     pub(super) readers: Vec<Rc<RefCell<Readers>>>,
     events: Vec<mpsc::Sender<RoomEvent>>,
     joined: Option<oneshot::Sender<Result<PeerId, Error>>>,
+    token: Option<TokenSource>,
     pub(super) peers: BTreeMap<PeerId, String>,
     /// Those of them to whom there has been a path.
     connected: BTreeSet<PeerId>,
@@ -84,6 +98,7 @@ impl Shared {
         channels: Vec<(String, Delivery)>,
         methods: usize,
         joined: oneshot::Sender<Result<PeerId, Error>>,
+        token: Option<TokenSource>,
     ) -> Self {
         let readers = channels.iter().map(|_| Rc::new(RefCell::new(Readers::new()))).collect();
         Self {
@@ -91,6 +106,7 @@ impl Shared {
             readers,
             events: Vec::new(),
             joined: Some(joined),
+            token,
             peers: BTreeMap::new(),
             connected: BTreeSet::new(),
             driver: Weak::new(),
@@ -143,6 +159,21 @@ impl Sink for RoomSink {
                 if let Some(joined) = shared.joined.take() {
                     let _ = joined.send(Ok(*id));
                 }
+                return;
+            }
+            Event::TokenWanted => {
+                let (source, room) = (shared.token.clone(), self.0.clone());
+                // The core asks before there is a handle to answer by, so this comes later in any case.
+                spawn_local(async move {
+                    let token = match source {
+                        Some(TokenSource(source)) => source().await,
+                        None => None,
+                    };
+                    let driver = room.upgrade().and_then(|shared| shared.borrow().driver.upgrade());
+                    if let Some(driver) = driver {
+                        driver.give_token(token);
+                    }
+                });
                 return;
             }
             Event::PeerJoined { id, metadata } => {

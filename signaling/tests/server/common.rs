@@ -220,15 +220,17 @@ impl Client {
     }
 
     /// Asserts that the server says why and closes with the code that belongs to it.
-    pub(crate) async fn assert_refused(&mut self, expected: Refusal) {
-        match self.recv().await {
+    pub(crate) async fn assert_refused(&mut self, expected: Refusal) -> String {
+        let words = match self.recv().await {
             ServerMessage::Refused { refusal, detail } => {
                 assert_eq!(refusal, expected, "{}", &*detail);
                 assert!(!detail.is_empty(), "a refusal comes with words");
+                detail.into_string()
             }
             other => panic!("expected {expected:?}, got {other:?}"),
-        }
+        };
         assert_eq!(self.next().await, Err(Some(expected.close_code())));
+        words
     }
 
     /// Asserts that everything sent so far was taken and nothing but `Pong` comes of it.

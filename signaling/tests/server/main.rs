@@ -15,3 +15,4 @@ mod resume;
 mod rooms;
 mod silence;
 mod slow_consumer;
+mod tokens;

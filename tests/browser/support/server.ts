@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
-const program =
+export const program =
   process.env.PEERLOOM_SERVER ??
   fileURLToPath(new URL("../../../target/release/peerloom-signaling", import.meta.url));
 

@@ -1,0 +1,109 @@
+// A server that asks for admission tokens, which the program itself makes here.
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test as base, expect, type Peer, type Server } from "./support/fixtures.ts";
+import { program } from "./support/server.ts";
+
+/** A server, and tokens for it. */
+interface Admission {
+  readonly server: Server;
+  readonly mint: (...flags: string[]) => string;
+}
+
+const test = base.extend<{ admission: Admission }>({
+  admission: async ({ startServer }, use) => {
+    const folder = mkdtempSync(join(tmpdir(), "peerloom-token-"));
+    const key = join(folder, "keys.json");
+    const mint = (...flags: string[]) =>
+      execFileSync(program, ["token", "--key", key, ...flags], { encoding: "utf8" }).trim();
+    mint("--room", "any"); // Makes the key.
+    const server = await startServer({ flags: ["--token-keys", key] });
+    await use({ server, mint });
+    rmSync(folder, { recursive: true });
+  },
+});
+
+/** Tries to join with this token, or none; gives why it did not work. */
+function refusal(page: Peer, server: Server, room: string, token?: string) {
+  return page.run(
+    async ({ peerloom, failure }, { url, room, token }) => {
+      const options = token === undefined ? { room } : { room, token: async () => token };
+      return failure(peerloom.join(url, options).then((joined) => joined.leave()));
+    },
+    { url: server.url, room, token },
+  );
+}
+
+for (const browser of ["chromium", "firefox"] as const) {
+  test(`${browser}: only who brings a token for the room is let in`, async ({ open, room, admission }) => {
+    const { server, mint } = admission;
+    const page = await open(browser, { server });
+    expect(await refusal(page, server, room)).toMatchObject({ code: "unauthorized", isPeerloomError: true });
+    const another = mint("--room", `${room} and more`);
+    expect(await refusal(page, server, room, another)).toMatchObject({ code: "unauthorized" });
+    expect(await refusal(page, server, room, "no token")).toMatchObject({ code: "unauthorized" });
+    expect(await refusal(page, server, room, mint("--room", room))).toBeNull();
+    expect(await refusal(page, server, room, mint("--room-prefix", room.slice(0, 2)))).toBeNull();
+  });
+}
+
+test("a page that has no token to give is told so, with the reason", async ({ open, room, admission }) => {
+  const page = await open("chromium", { server: admission.server });
+  const failures = await page.run(
+    async ({ peerloom }, { url, room }) => {
+      const sources = [
+        () => {
+          throw new Error("the login service is down");
+        },
+        async () => Promise.reject(new Error("not logged in")),
+        async () => undefined as unknown as string,
+        () => new Promise<string>(() => {}),
+      ];
+      const told = [];
+      for (const token of sources) {
+        const error = await peerloom.join(url, { room, token, timeoutMs: 500 }).then(
+          () => undefined,
+          (error) => error,
+        );
+        told.push([error?.code, error?.cause?.message]);
+      }
+      return told;
+    },
+    { url: admission.server.url, room },
+  );
+  expect(failures).toEqual([
+    ["token-failed", "the login service is down"],
+    ["token-failed", "not logged in"],
+    ["token-failed", undefined],
+    ["token-failed", undefined],
+  ]);
+});
+
+test("a room that comes back to its server brings another token", async ({ open, room, admission }) => {
+  const { server, mint } = admission;
+  const page = await open("chromium", { server });
+  const tokens = [mint("--room", room), mint("--room", room)];
+  await page.run(
+    async ({ peerloom, kept }, { url, room, tokens }) => {
+      let asked = 0;
+      const token = async () => {
+        asked += 1;
+        // The service is down at first when it is asked again.
+        if (asked === 2) throw new Error("down");
+        return tokens.shift() ?? "none left";
+      };
+      const joined = await peerloom.join(url, { room, token });
+      kept.now = () => ({ asked, signaling: joined.signaling });
+    },
+    { url: server.url, room, tokens },
+  );
+  const now = () => page.run(({ kept }) => (kept.now as () => { asked: number; signaling: string })());
+  expect(await now()).toEqual({ asked: 1, signaling: "connected" });
+  await server.kill();
+  await expect.poll(now).toMatchObject({ signaling: "reconnecting" });
+  await server.start();
+  await expect.poll(now).toMatchObject({ signaling: "connected" });
+  expect((await now()).asked).toBeGreaterThanOrEqual(3);
+});
