@@ -34,6 +34,7 @@ mod members;
 pub mod node;
 mod octets;
 mod pool;
+pub mod privacy;
 pub mod random;
 mod room;
 pub mod sdp;

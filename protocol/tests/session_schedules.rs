@@ -46,7 +46,9 @@ fn run(seed: u64, trace: bool) -> Result<(), String> {
     let window = (64 * 1024) << below(5);
     // Nothing lasts so long that a peer would be given up. What is compressed differs from channel to channel.
     let relay_bulk = below(2) == 0;
-    let options = Options { relay, window, relay_bulk, peer_timeout_ms: 600_000, compress: below(16) };
+    let compress = below(16);
+    let options =
+        Options { relay, window, relay_bulk, peer_timeout_ms: 600_000, compress, ..Options::default() };
     let mut world = World::new(seed, faults);
     world.set_faults(faults);
     world.trace = trace;

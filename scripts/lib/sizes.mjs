@@ -5,7 +5,7 @@ import { at } from "./paths.mjs";
 import { say } from "./steps.mjs";
 
 /** The most that page may need, in bytes after brotli: JavaScript and WebAssembly together. */
-export const BUDGET_BYTES = 93_500;
+export const BUDGET_BYTES = 94_300;
 
 /** Bundles a page's script; gives one row for each kind of file, and their sum. */
 export async function measure(script = at("scripts", "size", "main.js")) {

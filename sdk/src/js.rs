@@ -14,6 +14,7 @@ use peerloom_protocol::hello::{Delivery, Hello, ProtocolError};
 use peerloom_protocol::id::PeerId;
 use peerloom_protocol::limits;
 use peerloom_protocol::node::Sent;
+use peerloom_protocol::privacy::Privacy;
 use peerloom_protocol::session::{Options, RelayMode};
 use peerloom_protocol::stream::{Event as StreamEvent, StreamId};
 use wasm_bindgen::prelude::*;
@@ -224,6 +225,8 @@ impl NativeRoom {
         relay_bulk: bool,
         window_bytes: Option<f64>,
         peer_timeout_ms: Option<f64>,
+        relay_only: bool,
+        lan: bool,
         on_event: Function,
         on_messages: Function,
         on_more: Function,
@@ -251,6 +254,7 @@ impl NativeRoom {
             // A day: sums of times cannot overflow, and no peer is waited for longer.
             peer_timeout_ms: within(peer_timeout_ms, 5_000.0, 86_400_000.0)
                 .map_or(defaults.peer_timeout_ms, |ms| ms as u64),
+            privacy: Privacy { relay_only, lan },
             compress,
         };
         let settings = Settings {

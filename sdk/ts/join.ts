@@ -31,6 +31,13 @@ export interface JoinOptions<P extends Protocol> {
    * 1 MiB by default.
    */
   readonly windowBytes?: number;
+  /**
+   * With `"relay-only"` peers learn no address of this machine: connections go through TURN servers alone (give some in
+   * `iceServers`), and messages through the signaling server where there are none.
+   */
+  readonly privacy?: "relay-only";
+  /** Whether peers are reached in private networks too (by default they are). Without it nothing is sent to such addresses. */
+  readonly lan?: boolean;
   /** How long a silent peer is waited for before it has left, in milliseconds (65,000 by default, at least 5,000). */
   readonly peerTimeoutMs?: number;
   /**
@@ -71,6 +78,10 @@ export async function join<P extends Protocol = Record<never, never>>(
 ): Promise<Room<P>> {
   const { room: name, protocol = {} as P, metadata, iceServers = [], timeoutMs = 10_000, signal } = options;
   const { relay = "first", relayBulk = false, windowBytes, peerTimeoutMs, resume = true, token } = options;
+  const { privacy, lan = true } = options;
+  const relayOnly = privacy === "relay-only";
+  // A slip here would show addresses that are to be hidden.
+  if (privacy !== undefined && !relayOnly) throw new TypeError(`privacy is "relay-only" or not given`);
   signal?.throwIfAborted();
   begun = true;
   const metadataText = metadata === undefined ? "" : writeJson(metadata);
@@ -88,7 +99,8 @@ export async function join<P extends Protocol = Record<never, never>>(
   room.on("closed", () => signal?.removeEventListener("abort", leave));
   try {
     await room.start((onEvent, onMessages, onMore) => {
-      const configuration = { iceServers: [...iceServers] };
+      const iceTransportPolicy = relayOnly ? "relay" : "all";
+      const configuration = { iceServers: [...iceServers], iceTransportPolicy };
       const where = [absolute(url), name, channels, metadataText, configuration] as const;
       const how = [
         timeoutMs,
@@ -98,6 +110,8 @@ export async function join<P extends Protocol = Record<never, never>>(
         relayBulk,
         windowBytes,
         peerTimeoutMs,
+        relayOnly,
+        lan,
       ] as const;
       return new NativeRoom(...where, ...how, onEvent, onMessages, onMore);
     });

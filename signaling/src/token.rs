@@ -22,8 +22,8 @@ pub(crate) const MAX_LIFETIME: Duration = Duration::from_secs(600);
 const LEEWAY: Duration = Duration::from_secs(30);
 /// A symmetric key is at least as long as the hash (RFC 7518 §3.2).
 pub(crate) const LEAST_SECRET_BYTES: usize = 32;
-/// More keys than any rotation needs.
-const MAX_KEYS: usize = 32;
+/// More than any rotation needs, and not so many that trying them all takes long.
+const MAX_KEYS: usize = 8;
 
 /// Why a file of keys cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -92,6 +92,37 @@ test("pointers and a picture, without a mouse", async ({ browser }) => {
   }
 });
 
+test("names, texts, files and rooms that look like markup are shown as they are", async ({ browser }) => {
+  await using server = await Server.start();
+  const markup = (what: string) => `<img src=x onerror="document.title='${what}'">`;
+  const room = `${markup("room")}<script>document.title='room'</script>`;
+  const [ada, ben] = await twoVisitors(browser, `${server.url}/#room=${encodeURIComponent(room)}`, {});
+  const title = await ben.page.title();
+
+  await ada.get("my-name").fill(markup("n"));
+  await ada.page.keyboard.press("Enter");
+  await ada.get("chat-input").fill(markup("text"));
+  await ada.get("chat-send").click();
+  const choosing = ada.page.waitForEvent("filechooser");
+  await ada
+    .get("peer")
+    .getByRole("button", { name: /^Send file/ })
+    .click();
+  const name = `${markup("file").replaceAll("/", "")}.html`;
+  await (await choosing).setFiles({ name, mimeType: "text/html", buffer: Buffer.from(markup("page")) });
+
+  await expect(ben.get("chat-log")).toContainText(markup("text"));
+  await expect(ben.get("chat-log")).toContainText(name);
+  await expect(ben.get("peer")).toContainText(await ada.get("my-name").inputValue());
+  await expect(ben.page.locator("h1")).toContainText("<img src=x onerror=");
+  for (const visitor of [ada, ben]) {
+    await expect(visitor.page.locator("img[src=x], #peers script, h1 script")).toHaveCount(0);
+    expect(await visitor.page.title()).toBe(title);
+    expect(visitor.problems).toEqual([]);
+    await visitor[Symbol.asyncDispose]();
+  }
+});
+
 test("the invitation link leads into the same room", async ({ browser }) => {
   await using server = await Server.start();
   await using ada = await Visitor.open(browser, `${server.url}/#room=a%20room%20%26%20more`);

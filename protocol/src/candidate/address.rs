@@ -58,6 +58,43 @@ impl Address {
     }
 }
 
+/// Addresses that mean something in one network only (RFC 6890), and those that this browser alone can send to.
+fn is_private_v4(octets: [u8; 4]) -> bool {
+    let address = Ipv4Addr::from(octets);
+    let [a, b, c, _] = octets;
+    address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || a == 0
+        || a == 100 && b & 0xc0 == 64 // Behind a provider's NAT (RFC 6598).
+        || (a, b, c) == (192, 0, 0)
+        || a == 198 && b & 0xfe == 18 // Benchmarks (RFC 2544).
+        || a >= 240
+}
+
+impl Address {
+    /// Whether it means something in one network only: private, on this machine, or a name that hides such a one. Addresses
+    /// of IPv6 that carry one of IPv4 (RFC 6052, RFC 3056, RFC 4291 §2.5.5) count as that does.
+    pub fn is_private(&self) -> bool {
+        match *self {
+            Self::V4(octets) => is_private_v4(octets),
+            Self::V6(octets) => {
+                let [a, b, ..] = octets;
+                let at = |start: usize| [start, start + 1, start + 2, start + 3].map(|at| octets[at]);
+                let is_local = a & 0xfe == 0xfc || a == 0xfe && b & 0x80 == 0x80;
+                match octets {
+                    [0x00, 0x64, 0xff, 0x9b, 0, 0, ..] => is_private_v4(at(12)),
+                    [0x00, 0x64, 0xff, 0x9b, 0, 1, ..] => true,
+                    [0x20, 0x02, ..] => is_private_v4(at(2)),
+                    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ..] => is_private_v4(at(12)),
+                    _ => is_local,
+                }
+            }
+            Self::Mdns(_) => true,
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -101,6 +101,7 @@ impl Room {
     pub(super) fn open(&mut self, start: Start) -> ConnectionId {
         let id = ConnectionId(self.next_connection);
         self.next_connection += 1;
+        let start = self.config.options.privacy.start(start);
         self.notices.push_back(Notice::Do(Command::OpenConnection(id, start)));
         id
     }
@@ -153,6 +154,7 @@ impl Room {
     }
 
     pub(super) fn local_description(&mut self, now: u64, id: ConnectionId, sdp: &str) {
+        let sdp = &*self.config.options.privacy.own(sdp);
         let pool = [&mut self.joining, &mut self.resident].into_iter().find(|pool| pool.holds(id));
         match pool {
             Some(pool) => {
@@ -173,6 +175,9 @@ impl Room {
     pub(super) fn local_candidate(&mut self, now: u64, id: ConnectionId, line: &str) {
         // What our own browser finds and we cannot carry (TCP or a name of another form) is left out.
         let Ok(candidate) = Candidate::parse(line) else { return };
+        if !self.config.options.privacy.gives(&candidate) {
+            return;
+        }
         self.joining.candidate(id, candidate.clone());
         self.resident.candidate(id, candidate.clone());
         self.cards_changed(now);

@@ -171,7 +171,7 @@ impl Room {
 
     fn lane_output(&mut self, id: PeerId, lane: u8, output: Output) {
         let said = match output {
-            Output::Do(command) => Some(Notice::Do(command)),
+            Output::Do(command) => self.config.options.privacy.command(command).map(Notice::Do),
             Output::Open(start) => {
                 let connection = self.open(start);
                 if let Some(member) = self.members.get_mut(&id) {
@@ -196,7 +196,10 @@ impl Room {
 
     fn link_output(&mut self, id: PeerId, output: Output) {
         match output {
-            Output::Do(command) => self.notices.push_back(Notice::Do(command)),
+            Output::Do(command) => {
+                let command = self.config.options.privacy.command(command);
+                self.notices.extend(command.map(Notice::Do));
+            }
             Output::Open(start) => {
                 let connection = self.open(start);
                 if let Some(link) = self.members.get_mut(&id).and_then(|m| m.link.as_mut()) {

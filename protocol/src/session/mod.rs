@@ -26,6 +26,7 @@ use crate::action::ConnectionId;
 use crate::channel::{Ack, FrameError, Inbox, Outbox, Payload, SendError, Via};
 use crate::control::Control;
 use crate::hello::Delivery;
+use crate::privacy::Privacy;
 use crate::seal::Seal;
 use crate::signal::EnvelopeBytes;
 use crate::{limits, timing};
@@ -79,6 +80,8 @@ pub struct Options {
     pub window: u32,
     /// How long a peer may be silent before it has left, in milliseconds.
     pub peer_timeout_ms: u64,
+    /// What addresses are told and tried.
+    pub privacy: Privacy,
     /// The channels on which what this side sends is compressed, a bit each, by their
     /// [numbers](crate::hello::Hello::numbers).
     pub compress: u64,
@@ -91,6 +94,7 @@ impl Default for Options {
             relay_bulk: false,
             window: crate::limits::WINDOW_BYTES,
             peer_timeout_ms: timing::PEER_TIMEOUT_MS,
+            privacy: Privacy::default(),
             compress: 0,
         }
     }

@@ -12,7 +12,7 @@ use peerloom_protocol::id::PeerId;
 use peerloom_protocol::session::{Options, RelayMode};
 use peerloom_protocol::{limits, timing};
 use serde::Serialize;
-use web_sys::{RtcConfiguration, RtcPeerConnection};
+use web_sys::{RtcConfiguration, RtcIceTransportPolicy, RtcPeerConnection};
 
 use super::bytes::{self, BytesReceiver, BytesSender};
 use super::channel::{Channel, RawChannel};
@@ -133,6 +133,19 @@ impl Builder {
         self
     }
 
+    /// Peers learn no address of this machine: connections go through TURN servers alone (give some in
+    /// [`configuration`](Self::configuration)), and messages through the signaling server where there are none.
+    pub fn relay_only(mut self) -> Self {
+        self.options.privacy.relay_only = true;
+        self
+    }
+
+    /// Whether peers are reached in private networks too; they are by default. Without it nothing is sent to such addresses.
+    pub fn lan(mut self, lan: bool) -> Self {
+        self.options.privacy.lan = lan;
+        self
+    }
+
     /// Bytes each channel takes from a peer ahead of the readers, and keeps for a peer before `send` waits: 64 KiB to
     /// 64 MiB, 1 MiB by default.
     pub fn window_bytes(mut self, bytes: u32) -> Self {
@@ -180,6 +193,9 @@ impl Builder {
         let methods: Vec<_> = hello.channels.iter().filter(|spec| &*spec.codec == hello::CALLS).collect();
         let methods: Vec<_> = methods.iter().map(|spec| spec.label.to_string()).collect();
         let labels = channels.iter().map(|(label, _)| label.clone()).collect();
+        if self.options.privacy.relay_only {
+            self.configuration.set_ice_transport_policy(RtcIceTransportPolicy::Relay);
+        }
         let (joined_tx, joined) = oneshot::channel();
         let gives_tokens = self.token.is_some();
         let shared = Shared::new(channels, methods.len(), joined_tx, self.token);

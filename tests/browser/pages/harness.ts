@@ -76,6 +76,8 @@ export interface Joining {
   relayBulk?: boolean;
   windowBytes?: number;
   peerTimeoutMs?: number;
+  privacy?: "relay-only";
+  lan?: boolean;
   resume?: boolean;
   signal?: AbortSignal;
   /** Keeps no record of messages: the test listens by itself. */
