@@ -35,8 +35,8 @@ impl Privacy {
     }
 
     /// A local description without candidates that peers may not be told.
-    pub(crate) fn own(self, sdp: &str) -> String {
-        if self.relay_only { keep(sdp, |candidate| self.gives(candidate)) } else { sdp.to_owned() }
+    pub(crate) fn own(self, sdp: String) -> String {
+        if self.relay_only { keep(&sdp, |candidate| self.gives(candidate)) } else { sdp }
     }
 
     fn theirs(self, sdp: String) -> String {
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn by_default_nothing_is_left_out() {
         let (all, privacy) = (description(&[HOST, NAMED, SEEN, RELAY]), Privacy::default());
-        assert_eq!(privacy.own(&all), all);
+        assert_eq!(privacy.own(all.clone()), all);
         assert_eq!(privacy.theirs(all.clone()), all);
         let add = Command::AddCandidate(ConnectionId(1), HOST.to_owned());
         assert_eq!(privacy.command(add.clone()), Some(add));
@@ -102,18 +102,18 @@ mod tests {
     #[test]
     fn relay_only_tells_no_own_address() {
         let privacy = Privacy { relay_only: true, lan: true };
-        assert_eq!(privacy.own(&description(&[HOST, NAMED, SEEN, RELAY])), description(&[RELAY]));
+        assert_eq!(privacy.own(description(&[HOST, NAMED, SEEN, RELAY])), description(&[RELAY]));
         let given = [HOST, NAMED, SEEN, RELAY].map(|line| privacy.gives(&Candidate::parse(line).unwrap()));
         assert_eq!(given, [false, false, false, true]);
         // What cannot be read is not told either.
-        assert_eq!(privacy.own(&description(&["candidate:x"])), description(&[]));
+        assert_eq!(privacy.own(description(&["candidate:x"])), description(&[]));
     }
 
     #[test]
     fn without_lan_no_private_address_is_tried() {
         let privacy = Privacy { relay_only: false, lan: false };
         let (all, public) = (description(&[HOST, NAMED, SEEN, RELAY]), description(&[SEEN, RELAY]));
-        assert_eq!(privacy.own(&all), all, "ours are another matter");
+        assert_eq!(privacy.own(all.clone()), all, "ours are another matter");
         let answer = |sdp| Command::SetAnswer(ConnectionId(1), sdp);
         assert_eq!(privacy.command(answer(all.clone())), Some(answer(public.clone())));
         assert_eq!(privacy.start(Start::Answer { offer: all }), Start::Answer { offer: public });

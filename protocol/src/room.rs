@@ -324,7 +324,7 @@ impl Room {
             Input::SocketClosed => self.server.closed(now),
             Input::ServerAnswers(answers) => self.server.answers(now, answers),
             Input::Token(token) => self.token_given(now, token),
-            Input::LocalDescription(id, sdp) => self.local_description(now, id, &sdp),
+            Input::LocalDescription(id, sdp) => self.local_description(now, id, sdp),
             Input::LocalCandidate(id, line) => self.local_candidate(now, id, &line),
             Input::GatheringComplete(id) => {
                 self.joining.gathered(id);

@@ -87,7 +87,8 @@ impl Hub {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a client that was found to have this grant into its room: queues its welcome, with what it may have relayed, and tells the others.
+    /// Lets a client that was found to have this grant into its room: queues its welcome, with what it may have relayed,
+    /// and tells the others.
     ///
     /// # Errors
     /// The refusal to send before closing.
@@ -103,9 +104,8 @@ impl Hub {
         let outbox = Arc::new(Outbox::new(self.outbox));
         let now = Instant::now();
         let full = |rate| TokenBucket::full(rate, now);
-        let (own, room) = self.relay.map_or((NOTHING, NOTHING), |rates| (rates.member, rates.room));
-        let own = if grant.may_relay { own } else { NOTHING };
-        let room_size = grant.room_cap.map_or(self.max_room_size, |cap| cap.min(self.max_room_size));
+        let room = self.relay.map_or(NOTHING, |rates| rates.room);
+        let own = self.relay.filter(|_| grant.may_relay).map_or(NOTHING, |rates| rates.member);
         let newcomer = Newcomer { id, epoch, hello: hello.clone(), cards, seat: outbox.clone() };
 
         let mut rooms = self.rooms();
@@ -124,7 +124,7 @@ impl Hub {
         let mut inside = shared.lock();
         let entered = inside
             .room
-            .enter(newcomer, room_size)
+            .enter(newcomer, grant.room_cap.min(self.max_room_size))
             .map_err(|refusal| (refusal, "the room holds as many members as it may"))?;
         drop(rooms);
 
@@ -154,8 +154,7 @@ impl Hub {
         announce(Member { id, epoch, hello, card: None, given: None }, entered.told);
         drop(inside);
         tracing::info!(member = epoch, room_size = size, "member joined");
-        let may_relay = grant.may_relay;
-        let relayable = full(own);
+        let (may_relay, relayable) = (grant.may_relay, full(own));
         Ok(Seat { hub: self.clone(), room: shared, id, epoch, outbox, may_relay, relayable, left: false })
     }
 
@@ -374,6 +373,11 @@ mod tests {
     use super::*;
     use crate::outbox::Next;
 
+    /// Joins where nobody is asked for a token.
+    fn enter(hub: &Arc<Hub>, room: &str, resume: Option<ResumeToken>) -> Result<Seat, Refused> {
+        hub.join(join(room, resume), Grant::EVERYTHING)
+    }
+
     fn hub() -> Arc<Hub> {
         Hub::new(&limits())
     }
@@ -405,8 +409,8 @@ mod tests {
     #[test]
     fn a_seat_lost_in_a_panic_leaves_the_room() {
         let hub = hub();
-        let watcher = hub.join(join("r", None), Grant::EVERYTHING).unwrap();
-        let seat = hub.join(join("r", None), Grant::EVERYTHING).unwrap();
+        let watcher = enter(&hub, "r", None).unwrap();
+        let seat = enter(&hub, "r", None).unwrap();
         let (id, epoch) = (seat.id, seat.epoch);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let _seat = seat;
@@ -422,8 +426,8 @@ mod tests {
     #[test]
     fn counts_follow_those_who_come_go_and_are_replaced() {
         let hub = hub();
-        let one = hub.join(join("r", Some(ResumeToken([1; 32]))), Grant::EVERYTHING).unwrap();
-        let again = hub.join(join("r", Some(ResumeToken([1; 32]))), Grant::EVERYTHING).unwrap();
+        let one = enter(&hub, "r", Some(ResumeToken([1; 32]))).unwrap();
+        let again = enter(&hub, "r", Some(ResumeToken([1; 32]))).unwrap();
         assert_eq!((hub.member_count(), hub.room_count()), (1, 1));
         drop(one);
         assert_eq!((hub.member_count(), hub.room_count()), (1, 1));
@@ -434,9 +438,9 @@ mod tests {
     #[test]
     fn a_refused_join_leaves_nothing_behind() {
         let hub = hub();
-        assert_eq!(hub.join(join("", None), Grant::EVERYTHING).unwrap_err().0, Refusal::BadRoom);
-        let seats: Vec<_> = (0..4).map(|_| hub.join(join("r", None), Grant::EVERYTHING).unwrap()).collect();
-        assert_eq!(hub.join(join("r", None), Grant::EVERYTHING).unwrap_err().0, Refusal::RoomFull);
+        assert_eq!(enter(&hub, "", None).unwrap_err().0, Refusal::BadRoom);
+        let seats: Vec<_> = (0..4).map(|_| enter(&hub, "r", None).unwrap()).collect();
+        assert_eq!(enter(&hub, "r", None).unwrap_err().0, Refusal::RoomFull);
         assert_eq!((hub.member_count(), hub.room_count()), (4, 1));
         drop(seats);
         assert_eq!((hub.member_count(), hub.room_count()), (0, 0));
@@ -445,12 +449,12 @@ mod tests {
     #[test]
     fn closing_reaches_everyone_and_nobody_gets_in_after() {
         let hub = hub();
-        let seats = ["a", "a", "b"].map(|room| hub.join(join(room, None), Grant::EVERYTHING).unwrap());
+        let seats = ["a", "a", "b"].map(|room| enter(&hub, room, None).unwrap());
         hub.close();
         for seat in &seats {
             assert_eq!(seat.outbox().next(), Next::Close(Refusal::GoingAway));
         }
-        assert_eq!(hub.join(join("c", None), Grant::EVERYTHING).unwrap_err().0, Refusal::GoingAway);
+        assert_eq!(enter(&hub, "c", None).unwrap_err().0, Refusal::GoingAway);
     }
 
     /// Limits of relaying that are easy to count with: four packets for a member, six for a room.
@@ -485,8 +489,8 @@ mod tests {
     #[test]
     fn a_member_may_have_its_burst_relayed_and_not_one_byte_more() {
         let hub = Hub::new(&relay_limits());
-        let mut one = hub.join(join("r", None), Grant::EVERYTHING).unwrap();
-        let two = hub.join(join("r", None), Grant::EVERYTHING).unwrap();
+        let mut one = enter(&hub, "r", None).unwrap();
+        let two = enter(&hub, "r", None).unwrap();
         let (two, now) = ((two.id, two.epoch), Instant::now());
         assert_eq!([(); 3].map(|()| relay(&mut one, two, COST, now)), [None; 3]);
         assert_eq!(relay(&mut one, two, COST + 1, now), Some(50), "the least wait there is");
@@ -501,8 +505,8 @@ mod tests {
     #[test]
     fn a_room_may_have_its_burst_relayed_and_not_one_byte_more() {
         let hub = Hub::new(&relay_limits());
-        let mut seats = [(); 2].map(|()| hub.join(join("r", None), Grant::EVERYTHING).unwrap());
-        let mut others = [(); 2].map(|()| hub.join(join("another", None), Grant::EVERYTHING).unwrap());
+        let mut seats = [(); 2].map(|()| enter(&hub, "r", None).unwrap());
+        let mut others = [(); 2].map(|()| enter(&hub, "another", None).unwrap());
         let ids = seats.each_ref().map(|seat| (seat.id, seat.epoch));
         let other = (others[1].id, others[1].epoch);
         let now = Instant::now();
@@ -534,7 +538,7 @@ mod tests {
     #[test]
     fn packets_for_nobody_are_counted_for_their_sender_alone() {
         let hub = Hub::new(&relay_limits());
-        let mut seats = [(); 2].map(|()| hub.join(join("r", None), Grant::EVERYTHING).unwrap());
+        let mut seats = [(); 2].map(|()| enter(&hub, "r", None).unwrap());
         let ids = seats.each_ref().map(|seat| (seat.id, seat.epoch));
         let now = Instant::now();
         let packet = vec![0; COST - peerloom_protocol::limits::RELAY_PACKET_COST];
@@ -554,8 +558,8 @@ mod tests {
     fn a_full_outbox_takes_nothing_from_the_limits() {
         let outbox = OutboxLimits { messages: 2, bytes: 10_000_000 };
         let hub = Hub::new(&Limits { outbox, ..relay_limits() });
-        let mut one = hub.join(join("r", None), Grant::EVERYTHING).unwrap();
-        let two = hub.join(join("r", None), Grant::EVERYTHING).unwrap();
+        let mut one = enter(&hub, "r", None).unwrap();
+        let two = enter(&hub, "r", None).unwrap();
         assert!(matches!(next(&two), ServerMessage::Welcome(_)));
         let (id, now) = ((two.id, two.epoch), Instant::now());
         assert_eq!([(); 2].map(|()| relay(&mut one, id, COST, now)), [None; 2]);
@@ -569,9 +573,9 @@ mod tests {
     #[test]
     fn members_without_a_card_in_the_deal_share_one_message() {
         let hub = hub();
-        let seats = [(); 3].map(|()| hub.join(join("r", None), Grant::EVERYTHING).unwrap());
+        let seats = [(); 3].map(|()| enter(&hub, "r", None).unwrap());
         while seats.iter().any(|seat| seat.outbox().next() != Next::Nothing) {}
-        let _newcomer = hub.join(join("r", None), Grant::EVERYTHING).unwrap();
+        let _newcomer = enter(&hub, "r", None).unwrap();
         let [a, b, c] = seats.each_ref().map(|seat| match seat.outbox().next() {
             Next::Message(bytes) => bytes.as_ptr(),
             other => panic!("{other:?}"),

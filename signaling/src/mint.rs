@@ -11,9 +11,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::token::{LEAST_SECRET_BYTES, MAX_LIFETIME};
+use crate::token::{LEAST_SECRET_BYTES, MAX_LIFETIME, signing_key};
 
 /// Makes a token for trying admission out, signed with HS256, and prints it.
 #[derive(Clone, Debug, Args)]
@@ -110,17 +110,7 @@ fn read_or_make(path: &Path) -> Result<(Option<String>, EncodingKey), MintError>
         }
         read => read.map_err(in_file)?,
     };
-    symmetric_key(&text).ok_or_else(|| MintError::NoKey(path.into()))
-}
-
-/// The first symmetric key of a set, or of a file with one.
-fn symmetric_key(text: &str) -> Option<(Option<String>, EncodingKey)> {
-    let read: Value = serde_json::from_str(text).ok()?;
-    let keys = read["keys"].as_array().cloned().unwrap_or_else(|| vec![read]);
-    let key = keys.iter().find(|key| key["kty"] == "oct")?;
-    let secret = URL_SAFE_NO_PAD.decode(key["k"].as_str()?).ok()?;
-    let is_long_enough = secret.len() >= LEAST_SECRET_BYTES;
-    is_long_enough.then(|| (key["kid"].as_str().map(str::to_owned), EncodingKey::from_secret(&secret)))
+    signing_key(&text).ok_or_else(|| MintError::NoKey(path.into()))
 }
 
 fn new_key() -> String {

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation, decode, decode_header};
 use peerloom_protocol::signal::Refusal;
 use serde::Deserialize;
 
@@ -74,12 +74,12 @@ pub(crate) struct Grant {
     /// Whether the server passes packets on for this member.
     pub(crate) may_relay: bool,
     /// The room is not entered when it holds so many already; the server's own limit counts too.
-    pub(crate) room_cap: Option<usize>,
+    pub(crate) room_cap: usize,
 }
 
 impl Grant {
     /// What everybody may where no token is asked for.
-    pub(crate) const EVERYTHING: Self = Self { may_relay: true, room_cap: None };
+    pub(crate) const EVERYTHING: Self = Self { may_relay: true, room_cap: usize::MAX };
 }
 
 /// What this server reads of a token. `exp`, `nbf` and `aud` are checked by the library.
@@ -118,11 +118,9 @@ impl TokenKeys {
         let text =
             fs::read_to_string(path).map_err(|error| TokenKeysError::Unreadable(path.into(), error))?;
         let keys = if text.trim_start().starts_with('{') {
-            let set = serde_json::from_str::<JwkSet>(&text)
-                .or_else(|_| serde_json::from_str::<Jwk>(&text).map(|key| JwkSet { keys: vec![key] }))
-                .map_err(|_| TokenKeysError::Malformed(path.into()))?;
-            let numbered = (1..).zip(&set.keys);
-            numbered
+            let jwks = parse_jwks(&text).ok_or_else(|| TokenKeysError::Malformed(path.into()))?;
+            (1..)
+                .zip(&jwks)
                 .map(|(number, jwk)| read_jwk(jwk).ok_or_else(|| TokenKeysError::Unfit(path.into(), number)))
                 .collect::<Result<Vec<_>, _>>()?
         } else {
@@ -152,7 +150,7 @@ impl TokenKeys {
         if !claims.permits("join") {
             return Err(refused("the token does not permit to join"));
         }
-        Ok(Grant { may_relay: claims.permits("relay"), room_cap: claims.room_cap })
+        Ok(Grant { may_relay: claims.permits("relay"), room_cap: claims.room_cap.unwrap_or(usize::MAX) })
     }
 
     fn claims(&self, token: &str) -> Result<Claims, ErrorKind> {
@@ -182,6 +180,19 @@ impl TokenKeys {
         }
         Err(failure)
     }
+}
+
+/// The keys of a set, or of a file with one.
+fn parse_jwks(text: &str) -> Option<Vec<Jwk>> {
+    let set = serde_json::from_str::<JwkSet>(text).map(|set| set.keys);
+    set.or_else(|_| serde_json::from_str::<Jwk>(text).map(|key| vec![key])).ok()
+}
+
+/// The first symmetric key that can check tokens, with its name, to sign some with.
+pub(crate) fn signing_key(text: &str) -> Option<(Option<String>, EncodingKey)> {
+    let keys = parse_jwks(text)?;
+    let key = keys.iter().filter_map(read_jwk).find(|key| key.algorithm == Algorithm::HS256)?;
+    Some((key.id, EncodingKey::from_secret(key.key.try_get_as_bytes().ok()?)))
 }
 
 /// A key that can check tokens; None for any other.

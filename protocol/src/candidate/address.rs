@@ -56,23 +56,7 @@ impl Address {
             Self::Mdns(_) => true,
         }
     }
-}
 
-/// Addresses that mean something in one network only (RFC 6890), and those that this browser alone can send to.
-fn is_private_v4(octets: [u8; 4]) -> bool {
-    let address = Ipv4Addr::from(octets);
-    let [a, b, c, _] = octets;
-    address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || a == 0
-        || a == 100 && b & 0xc0 == 64 // Behind a provider's NAT (RFC 6598).
-        || (a, b, c) == (192, 0, 0)
-        || a == 198 && b & 0xfe == 18 // Benchmarks (RFC 2544).
-        || a >= 240
-}
-
-impl Address {
     /// Whether it means something in one network only: private, on this machine, or a name that hides such a one. Addresses
     /// of IPv6 that carry one of IPv4 (RFC 6052, RFC 3056, RFC 4291 §2.5.5) count as that does.
     pub fn is_private(&self) -> bool {
@@ -93,6 +77,20 @@ impl Address {
             Self::Mdns(_) => true,
         }
     }
+}
+
+/// Whether an IPv4 address means something in one network only (RFC 6890), or nothing at all.
+fn is_private_v4(octets: [u8; 4]) -> bool {
+    let address = Ipv4Addr::from(octets);
+    let [a, b, c, _] = octets;
+    address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || a == 0
+        || a == 100 && b & 0xc0 == 64 // Behind a provider's NAT (RFC 6598).
+        || (a, b, c) == (192, 0, 0)
+        || a == 198 && b & 0xfe == 18 // Benchmarks (RFC 2544).
+        || a >= 240
 }
 
 impl fmt::Display for Address {

@@ -153,7 +153,7 @@ impl Room {
         (self.fill, self.renew_cards_at) = (None, None);
     }
 
-    pub(super) fn local_description(&mut self, now: u64, id: ConnectionId, sdp: &str) {
+    pub(super) fn local_description(&mut self, now: u64, id: ConnectionId, sdp: String) {
         let sdp = &*self.config.options.privacy.own(sdp);
         let pool = [&mut self.joining, &mut self.resident].into_iter().find(|pool| pool.holds(id));
         match pool {

@@ -13,11 +13,12 @@ const PATIENCE = 2;
  * one that fails is told and counted, and whoever fails twice in a row is left out from then on. Gives the cells, each with `results` of its trials by round, and `failures`.
  */
 export async function rounds({ runs, say, smoke, warmUp = !smoke }, cells, trial, tell = () => "") {
-  const kept = cells.map((cell) => ({ ...cell, results: [], failures: 0, inARow: 0 }));
+  const kept = cells.map((cell) => ({ ...cell, results: [], failures: 0 }));
   for (let round = warmUp ? 0 : 1; round <= runs; round++) {
     for (const cell of kept) {
       let result;
-      if (cell.inARow >= PATIENCE) {
+      const latest = cell.results.slice(-PATIENCE);
+      if (latest.length === PATIENCE && latest.every((one) => one === undefined)) {
         cell.results.push(undefined);
         continue;
       }
@@ -30,7 +31,6 @@ export async function rounds({ runs, say, smoke, warmUp = !smoke }, cells, trial
         }
       }
       if (round > 0) cell.results.push(result);
-      cell.inARow = result === undefined ? cell.inARow + 1 : 0;
     }
     if (round > 0) {
       const told = kept.map((cell) => {
