@@ -69,6 +69,8 @@ pub(crate) struct ServerLink {
     stray: bool,
     heard_at: u64,
     ping_until: Option<u64>,
+    /// The time for the answer was prolonged once.
+    prolonged: bool,
     random: Random,
     events: VecDeque<ServerEvent>,
 }
@@ -90,6 +92,7 @@ impl ServerLink {
             stray: false,
             heard_at: 0,
             ping_until: None,
+            prolonged: false,
             random: Random::new(seed),
             events: VecDeque::new(),
         }
@@ -332,6 +335,7 @@ impl ServerLink {
 
     fn ping(&mut self, now: u64, patience_ms: u64) {
         self.ping_until = Some(now + patience_ms);
+        self.prolonged = false;
         let nonce = self.random.next_u64() as u32;
         self.send(&ClientMessage::Ping { nonce });
     }
@@ -358,6 +362,10 @@ impl ServerLink {
             State::Joining(at) if at <= now => self.no_word(now),
             State::Backoff(at) if at <= now => self.events.push_back(ServerEvent::Rejoin),
             State::Up => match self.ping_until {
+                Some(at) if now >= at + timing::SOCKET_LATE_MS && !self.prolonged => {
+                    self.ping_until = Some(now + timing::SOCKET_LATE_MS);
+                    self.prolonged = true;
+                }
                 Some(at) if at <= now => {
                     self.close_socket();
                     self.closed(now);
@@ -369,5 +377,56 @@ impl ServerLink {
             },
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounded::List;
+
+    /// One that is in, since time 0, and was asked for a sign of life at 1,000.
+    fn asked() -> ServerLink {
+        let mut link = ServerLink::new(timing::JOIN_MS, None, 1);
+        link.starting(0);
+        let resume = ResumeToken([7; 32]);
+        link.welcomed(0, &Welcome { id: PeerId([1; 16]), epoch: 1, resume, members: List::default() });
+        link.check(1_000);
+        link.events.clear();
+        link
+    }
+
+    fn closes(link: &ServerLink) -> bool {
+        link.events.iter().any(|event| matches!(event, ServerEvent::Do(Command::CloseSocket { .. })))
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_given_up() {
+        let mut link = asked();
+        let end = 1_000 + timing::SOCKET_CHECK_MS;
+        link.timed_out(end - 1);
+        assert!(!closes(&link));
+        link.timed_out(end);
+        assert!(closes(&link));
+    }
+
+    #[test]
+    fn a_page_that_was_busy_reads_what_the_server_said_before_it_gives_up() {
+        let mut link = asked();
+        let late = 1_000 + timing::SOCKET_CHECK_MS + timing::SOCKET_LATE_MS;
+        link.timed_out(late);
+        assert!(!closes(&link));
+        link.message(late + 1, &codec::encode(&ServerMessage::Pong { nonce: 1 }));
+        link.timed_out(late + timing::SOCKET_LATE_MS);
+        assert!(!closes(&link) && link.is_up());
+    }
+
+    #[test]
+    fn it_waits_no_longer_though_it_is_busy_again() {
+        let mut link = asked();
+        let late = 1_000 + timing::SOCKET_CHECK_MS + timing::SOCKET_LATE_MS;
+        link.timed_out(late);
+        link.timed_out(late + 9 * timing::SOCKET_LATE_MS);
+        assert!(closes(&link));
     }
 }
