@@ -10,6 +10,7 @@ use crate::call::CallFault;
 use crate::channel::FrameError;
 use crate::failure::{LinkError, RoomError};
 use crate::id::{PeerId, ResumeToken};
+use crate::identity::{Signed, Verdict};
 use crate::signal::LeaveReason;
 use crate::stream::StreamFault;
 
@@ -33,6 +34,10 @@ pub enum Input {
     ServerAnswers(bool),
     /// An admission token, as [`Event::TokenWanted`] asks for; None when there is none to be had.
     Token(Option<String>),
+    /// The signature that [`Command::Sign`] with this number asked for; None when none could be made.
+    Signed(u32, Option<Signed>),
+    /// What came of the [`Command::Check`] with this number.
+    Checked(u32, Verdict),
     /// The browser made and applied the local description of a connection.
     LocalDescription(ConnectionId, String),
     /// A candidate was found, as the text of `RTCIceCandidate.candidate`; not sent for the empty end mark.
@@ -72,6 +77,8 @@ impl std::fmt::Debug for Input {
             Self::SocketClosed => f.write_str("SocketClosed"),
             Self::ServerAnswers(answers) => write!(f, "ServerAnswers({answers})"),
             Self::Token(token) => write!(f, "Token({})", if token.is_some() { "secret" } else { "none" }),
+            Self::Signed(number, signed) => write!(f, "Signed({number}, {})", signed.is_some()),
+            Self::Checked(number, verdict) => write!(f, "Checked({number}, {verdict:?})"),
             Self::LocalDescription(id, sdp) => write!(f, "LocalDescription({id:?}, {} bytes)", sdp.len()),
             Self::LocalCandidate(id, _) => write!(f, "LocalCandidate({id:?})"),
             Self::GatheringComplete(id) => write!(f, "GatheringComplete({id:?})"),
@@ -203,7 +210,28 @@ pub enum Command {
     /// Find out whether the server answers an HTTP request at the address of the WebSocket; report
     /// [`Input::ServerAnswers`], however late. Any answer will do but an error of a server before it (status 500 and up).
     AskServer,
-    /// Make an RTCPeerConnection with its negotiated channels, and start it; report [`Input::LocalDescription`], and
+    /// Sign the message with the Ed25519 key made of this seed (RFC 8032 §5.1.5); report [`Input::Signed`].
+    Sign {
+        /// Goes back with the signature.
+        number: u32,
+        /// The same for all signatures of a node.
+        seed: [u8; 32],
+        /// What to sign.
+        message: Vec<u8>,
+    },
+    /// Check whether the message is signed by the key, and ask the application whether it accepts the peer, if it wants to be
+    /// asked; report [`Input::Checked`].
+    Check {
+        /// Goes back with the verdict.
+        number: u32,
+        /// The peer.
+        id: PeerId,
+        /// Its key and its signature.
+        signed: Signed,
+        /// What it signed.
+        message: Vec<u8>,
+    },
+    /// Make an RTCPeerConnection with its negotiated channels and the one certificate of all of them, and start it; report [`Input::LocalDescription`], and
     /// candidates as they are found.
     OpenConnection(ConnectionId, Start),
     /// Set this answer as remote description.
@@ -224,6 +252,8 @@ impl std::fmt::Debug for Command {
             Self::SendSocket(bytes) => write!(f, "SendSocket({} bytes)", bytes.len()),
             Self::CloseSocket { .. } => f.write_str("CloseSocket"),
             Self::AskServer => f.write_str("AskServer"),
+            Self::Sign { number, .. } => write!(f, "Sign({number})"),
+            Self::Check { number, id, .. } => write!(f, "Check({number}, {id:?})"),
             Self::OpenConnection(id, start) => write!(f, "OpenConnection({id:?}, {start:?})"),
             Self::SetAnswer(id, sdp) => write!(f, "SetAnswer({id:?}, {} bytes)", sdp.len()),
             Self::AddCandidate(id, _) => write!(f, "AddCandidate({id:?})"),
@@ -299,7 +329,8 @@ pub enum Event {
     PeerResumed(PeerId),
     /// The peer is gone. Never sent twice, and never without a `PeerJoined` before.
     PeerLeft(PeerId, LeaveReason),
-    /// No direct connection to this peer could be made, or its protocol does not fit. It stays a member.
+    /// No direct connection to this peer could be made, it is not who the server says, or its protocol does not fit. It stays
+    /// a member, and with [`LinkError::WrongCertificate`] there may be another path.
     PeerFailed(PeerId, LinkError),
     /// A peer that left, or cannot be reached, did not acknowledge these messages: some of them may have arrived.
     Undelivered {

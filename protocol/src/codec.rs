@@ -100,7 +100,7 @@ pub fn decode<M: Message>(bytes: &[u8], max: usize) -> Result<Records<'_, M>, Co
     }
     match bytes.split_first() {
         None => Err(CodecError::Empty),
-        Some((&VERSION, rest)) => Ok(Records { bodies: Bodies { rest }, message: PhantomData }),
+        Some((&VERSION, rest)) => Ok(Records { bodies: Bodies { rest, record: rest }, message: PhantomData }),
         Some((&other, _)) => Err(CodecError::Version(other)),
     }
 }
@@ -110,6 +110,13 @@ pub fn decode<M: Message>(bytes: &[u8], max: usize) -> Result<Records<'_, M>, Co
 pub struct Records<'a, M> {
     bodies: Bodies<'a>,
     message: PhantomData<M>,
+}
+
+impl<M> Records<'_, M> {
+    /// How many bytes of the frame follow the beginning of the record that came last, and how many its end.
+    pub(crate) fn left(&self) -> (usize, usize) {
+        (self.bodies.record.len(), self.bodies.rest.len())
+    }
 }
 
 impl<M: Message> Iterator for Records<'_, M> {
@@ -132,6 +139,8 @@ impl<M: Message> Iterator for Records<'_, M> {
 #[derive(Debug)]
 struct Bodies<'a> {
     rest: &'a [u8],
+    /// From the beginning of the last record on.
+    record: &'a [u8],
 }
 
 impl<'a> Bodies<'a> {
@@ -147,7 +156,7 @@ impl<'a> Bodies<'a> {
                 self.rest = &[];
                 return Some(Err(CodecError::Truncated));
             };
-            self.rest = after;
+            (self.record, self.rest) = (self.rest, after);
             if kind < u64::from(kinds) {
                 return Some(Ok((kind as u32, body)));
             }

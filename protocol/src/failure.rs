@@ -16,6 +16,11 @@ pub enum RoomError {
     /// The application had no admission token to give.
     #[error("no admission token of at most {max} bytes came from the application in time", max = limits::MAX_TOKEN_BYTES)]
     NoToken,
+    /// This page could not sign its hello.
+    #[error(
+        "this page's identity could not be signed: the browser has no Ed25519, and its replacement did not load"
+    )]
+    NoSignature,
     /// The server refused.
     #[error("the signaling server refused: {1} ({code})", code = .0.code())]
     Refused(Refusal, String),
@@ -27,6 +32,7 @@ impl RoomError {
         match self {
             Self::Unreachable(_) => "signaling-unreachable",
             Self::NoToken => "token-failed",
+            Self::NoSignature => "no-signature",
             Self::Refused(refusal, _) => refusal.code(),
         }
     }
@@ -42,6 +48,17 @@ pub enum LinkError {
     /// The other side stopped trying.
     #[error("the peer found no way to connect and stopped trying")]
     PeerGaveUp,
+    /// What the server says of the peer is not signed by the key that the peer's id stands for: the server lies, or the
+    /// peer's page is broken. Nothing is sent to it.
+    #[error("the peer's hello is not signed by the key its id stands for")]
+    Forged,
+    /// A card or description for the connection names another certificate than the peer's hello: somebody on the way tried
+    /// to get between.
+    #[error("a description for the connection names another certificate than the peer signed")]
+    WrongCertificate,
+    /// The application does not accept this peer. Nothing is sent to it.
+    #[error("the application does not accept this peer")]
+    NotAccepted,
     /// The other side's protocol does not fit ours.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
@@ -53,6 +70,9 @@ impl LinkError {
         match self {
             Self::NoPath => "no-path",
             Self::PeerGaveUp => "peer-gave-up",
+            Self::Forged => "forged-identity",
+            Self::WrongCertificate => "wrong-certificate",
+            Self::NotAccepted => "not-accepted",
             Self::Protocol(error) => error.code(),
         }
     }

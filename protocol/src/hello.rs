@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounded::{List, Text};
 use crate::codec::{self, CodecError, Message};
+use crate::identity::Identity;
 use crate::limits;
 use crate::octets;
 
@@ -46,6 +47,9 @@ pub struct Hello {
     /// What sessions need to begin; a record of its own, kind 1. A member without it speaks an older version.
     #[serde(skip)]
     pub session: Option<SessionHello>,
+    /// What proves it to be that of its id; a record of its own, kind 2, and the last.
+    #[serde(skip)]
+    pub identity: Option<Identity>,
 }
 
 /// What a member gives so that sessions with it can begin. Made anew for every join.
@@ -67,9 +71,10 @@ pub struct SessionHello {
 enum HelloMessage {
     Hello(Hello),
     Session(SessionHello),
+    Identity(Identity),
 }
 impl Message for HelloMessage {
-    const KINDS: u32 = 2;
+    const KINDS: u32 = 3;
 }
 
 /// Why a protocol cannot be declared, or two do not fit together.
@@ -140,6 +145,7 @@ impl Hello {
             channels: specs.try_into().map_err(|_| ProtocolError::TooManyChannels(count))?,
             metadata: metadata.try_into().map_err(|_| ProtocolError::MetadataTooLong(metadata.len()))?,
             session: None,
+            identity: None,
         })
     }
 
@@ -162,6 +168,15 @@ impl Hello {
 
     /// The hello as it travels.
     pub fn encode(&self) -> Vec<u8> {
+        let mut frame = self.encode_unsigned();
+        if let Some(identity) = self.identity {
+            codec::push(&mut frame, &HelloMessage::Identity(identity));
+        }
+        frame
+    }
+
+    /// What the signature signs of it: all before the identity.
+    pub fn encode_unsigned(&self) -> Vec<u8> {
         let mut frame = codec::encode(&HelloMessage::Hello(self.clone()));
         if let Some(session) = self.session {
             codec::push(&mut frame, &HelloMessage::Session(session));
@@ -175,20 +190,36 @@ impl Hello {
     /// [`ProtocolError::Version`] for a frame of another version, [`ProtocolError::BadHello`] for anything else but one
     /// well-formed hello.
     pub fn decode(bytes: &[u8]) -> Result<Self, ProtocolError> {
-        let records =
+        Ok(Self::decode_signed(bytes)?.0)
+    }
+
+    /// The same, and what the signature in its [`Identity`] must sign of it: the bytes before that, where it is the last
+    /// record. What stood behind it would not be signed, so such a hello has none.
+    ///
+    /// # Errors
+    /// As [`Hello::decode`].
+    pub fn decode_signed(bytes: &[u8]) -> Result<(Self, &[u8]), ProtocolError> {
+        let mut records =
             codec::decode::<HelloMessage>(bytes, limits::MAX_HELLO_BYTES).map_err(|error| match error {
                 CodecError::Version(_) => ProtocolError::Version,
                 error => ProtocolError::BadHello(error),
             })?;
-        let (mut found, mut session) = (None, None);
-        for record in records {
+        let (mut found, mut session, mut identity, mut signed) = (None, None, None, bytes);
+        while let Some(record) = records.next() {
+            identity = None;
             match record.map_err(ProtocolError::BadHello)? {
                 HelloMessage::Hello(hello) => found = found.or(Some(hello)),
                 HelloMessage::Session(theirs) => session = session.or(Some(theirs)),
+                HelloMessage::Identity(theirs) => {
+                    if let (from, 0) = records.left() {
+                        signed = &bytes[..bytes.len() - from];
+                        identity = Some(theirs);
+                    }
+                }
             }
         }
         let hello = found.ok_or(ProtocolError::BadHello(CodecError::Empty))?;
-        Ok(Self { session, ..hello })
+        Ok((Self { session, identity, ..hello }, signed))
     }
 
     /// Compares the channels of two members; both must declare the same.

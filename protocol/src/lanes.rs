@@ -11,6 +11,15 @@ use crate::link::{Link, Output};
 use crate::signal::EnvelopeBytes;
 use crate::{limits, timing};
 
+/// What all lanes to a member have in common.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End {
+    /// Not so at the other end.
+    pub(crate) polite: bool,
+    /// The certificate of the member's connections.
+    pub(crate) fingerprint: [u8; 32],
+}
+
 #[derive(Debug, Default)]
 struct Lane {
     link: Option<Link>,
@@ -19,10 +28,10 @@ struct Lane {
 }
 
 impl Lane {
-    fn begin(&mut self, now: u64, polite: bool) {
+    fn begin(&mut self, now: u64, end: End) {
         if now >= self.again_at {
             self.again_at = now + timing::LANE_AGAIN_MS;
-            self.link = Some(Link::lane(now, polite));
+            self.link = Some(Link::lane(now, end.polite, end.fingerprint));
         }
     }
 }
@@ -32,10 +41,10 @@ impl Lane {
 pub(crate) struct Lanes([Lane; limits::MAX_LANES]);
 
 impl Lanes {
-    /// Begins those that are not there. `polite` is the same for all, and not at the other end.
-    pub(crate) fn begin(&mut self, now: u64, polite: bool) {
+    /// Begins those that are not there.
+    pub(crate) fn begin(&mut self, now: u64, end: End) {
         for lane in self.0.iter_mut().filter(|lane| lane.link.is_none()) {
-            lane.begin(now, polite);
+            lane.begin(now, end);
         }
     }
 
@@ -45,11 +54,11 @@ impl Lanes {
 
     /// What the other side says of a lane. Its card begins one that may be begun. A second card means that the other side
     /// has given it up and begins anew, as is done here once that is found out.
-    pub(crate) fn envelope(&mut self, now: u64, polite: bool, number: u8, bytes: &EnvelopeBytes) {
+    pub(crate) fn envelope(&mut self, now: u64, end: End, number: u8, bytes: &EnvelopeBytes) {
         let Some(lane) = self.number(number) else { return };
         for envelope in Envelope::read(bytes) {
             match (&envelope, &lane.link) {
-                (Envelope::Card { .. }, None) => lane.begin(now, polite),
+                (Envelope::Card { .. }, None) => lane.begin(now, end),
                 (Envelope::Card { .. } | Envelope::Candidate { generation: 0, .. }, _) => {}
                 // No other way is gone.
                 _ => continue,
@@ -106,6 +115,8 @@ mod tests {
     use crate::sdp;
     use crate::signal::CardBytes;
 
+    const END: End = End { polite: false, fingerprint: [0xab; 32] };
+
     fn envelope(envelope: Envelope) -> EnvelopeBytes {
         envelope.encode().unwrap()
     }
@@ -144,12 +155,12 @@ mod tests {
         let (mut lanes, mut made) = (Lanes::default(), 0);
         for round in 0..1_000_u32 {
             for number in 0..=u8::MAX {
-                lanes.envelope(u64::from(round), false, number, &card(&format!("u{round:04}")));
+                lanes.envelope(u64::from(round), END, number, &card(&format!("u{round:04}")));
             }
             carry_out(&mut lanes, &mut made);
         }
         assert_eq!(made as usize, limits::MAX_LANES);
-        lanes.envelope(timing::LANE_AGAIN_MS, false, 1, &card("again"));
+        lanes.envelope(timing::LANE_AGAIN_MS, END, 1, &card("again"));
         carry_out(&mut lanes, &mut made);
         assert_eq!(made as usize, limits::MAX_LANES + 1, "after a while it may try again");
     }
@@ -165,13 +176,13 @@ mod tests {
             EnvelopeBytes::try_from(vec![1, 2, 3]).unwrap(),
         ];
         for other in &others {
-            lanes.envelope(0, false, 1, other);
+            lanes.envelope(0, END, 1, other);
         }
         assert_eq!(carry_out(&mut lanes, &mut made), 0);
-        lanes.envelope(0, false, 1, &card("u0001"));
+        lanes.envelope(0, END, 1, &card("u0001"));
         assert_eq!(carry_out(&mut lanes, &mut made), 1);
         for other in &others {
-            lanes.envelope(0, false, 1, other);
+            lanes.envelope(0, END, 1, other);
         }
         assert_eq!(carry_out(&mut lanes, &mut made), 1, "and none of it ends a lane");
     }
@@ -179,12 +190,12 @@ mod tests {
     #[test]
     fn a_lane_without_an_answer_ends() {
         let (mut lanes, mut made) = (Lanes::default(), 0);
-        lanes.begin(0, true);
+        lanes.begin(0, END);
         assert_eq!(carry_out(&mut lanes, &mut made), limits::MAX_LANES);
         assert_eq!(lanes.deadline(), Some(timing::CARD_EXCHANGE_MS));
         lanes.links_mut().for_each(|link| link.timed_out(timing::CARD_EXCHANGE_MS));
         assert_eq!(carry_out(&mut lanes, &mut made), 0);
-        lanes.begin(timing::LANE_AGAIN_MS - 1, true);
+        lanes.begin(timing::LANE_AGAIN_MS - 1, END);
         assert_eq!(carry_out(&mut lanes, &mut made), 0, "not before its time");
     }
 }

@@ -27,6 +27,7 @@ pub mod failure;
 mod fields;
 pub mod hello;
 pub mod id;
+pub mod identity;
 mod lanes;
 pub mod limits;
 mod link;

@@ -13,6 +13,10 @@ pub const MAX_ROOM_NAME_BYTES: usize = 128;
 pub const MAX_HELLO_BYTES: usize = 6 * 1024;
 /// A member's metadata, as JSON text.
 pub const MAX_METADATA_BYTES: usize = 2 * 1024;
+/// Messages from the server that wait until signatures in one before them are checked.
+pub const MAX_WAITING_MESSAGES: usize = 4 * 1024;
+/// Stays of others that are remembered during one of ours. After so many we begin another.
+pub const MAX_STAYS_HEARD: usize = 1_024;
 /// One envelope from peer to peer through the server.
 pub const MAX_SIGNAL_BYTES: usize = 20 * 1024;
 /// One sealed packet through the server: a [frame](MAX_FRAME_BYTES) and what surrounds it.

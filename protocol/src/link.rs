@@ -67,6 +67,8 @@ enum Phase {
 #[derive(Debug)]
 pub(crate) struct Link {
     polite: bool,
+    /// The certificate that the other side signed: no connection is made to another.
+    fingerprint: [u8; 32],
     generation: u32,
     phase: Phase,
     connection: Option<ConnectionId>,
@@ -93,9 +95,20 @@ pub(crate) struct Link {
 
 impl Link {
     /// Starts with a meeting: `warm` is our connection for it if one is ready, `theirs` the other's card if known.
-    pub(crate) fn meet(now: u64, polite: bool, warm: Option<Warm>, theirs: Option<Card>) -> Self {
+    pub(crate) fn meet(
+        now: u64,
+        polite: bool,
+        fingerprint: [u8; 32],
+        warm: Option<Warm>,
+        theirs: Option<Card>,
+    ) -> Self {
+        let (theirs, forged) = match theirs {
+            Some(card) if card.fingerprint != fingerprint => (None, true),
+            theirs => (theirs, false),
+        };
         let mut link = Self {
             polite,
+            fingerprint,
             generation: 0,
             phase: Phase::Card { mine: None, theirs, applied: false },
             connection: None,
@@ -127,17 +140,20 @@ impl Link {
                 }
             }
         }
+        if forged {
+            link.fail(now, LinkError::WrongCertificate);
+        }
         link
     }
 
     /// Starts one more connection beside the first. What it sends does not get lost, so it says nothing twice.
-    pub(crate) fn lane(now: u64, polite: bool) -> Self {
-        Self { resend_at: None, ..Self::meet(now, polite, None, None) }
+    pub(crate) fn lane(now: u64, polite: bool, fingerprint: [u8; 32]) -> Self {
+        Self { resend_at: None, ..Self::meet(now, polite, fingerprint, None, None) }
     }
 
     /// Both ends came back to the server while their connection lived: generations start again.
-    pub(crate) fn met_again(&mut self, polite: bool) {
-        self.polite = polite;
+    pub(crate) fn met_again(&mut self, polite: bool, fingerprint: [u8; 32]) {
+        (self.polite, self.fingerprint) = (polite, fingerprint);
         self.generation = 0;
         self.early.clear();
     }
@@ -231,7 +247,7 @@ impl Link {
             Envelope::Card { card } => self.card(now, &card),
             Envelope::Candidate { generation, candidate } => self.candidate(generation, candidate),
             Envelope::Offer { generation, sdp } => self.offer(now, generation, &sdp),
-            Envelope::Answer { generation, sdp } => self.answer(generation, &sdp),
+            Envelope::Answer { generation, sdp } => self.answer(now, generation, &sdp),
             Envelope::GaveUp => {
                 if !self.is_connected() {
                     self.fail(now, LinkError::PeerGaveUp);
@@ -265,6 +281,16 @@ impl Link {
             self.give_up_at = now + timing::CONNECT_MS;
             self.start_offer(now);
         }
+    }
+
+    /// Whether a card or description is for a connection to somebody else. Nothing is made of it; where there is a
+    /// connection already, that goes on.
+    fn is_forged(&mut self, now: u64, fingerprint: Option<[u8; 32]>) -> bool {
+        let forged = fingerprint != Some(self.fingerprint);
+        if forged && !self.is_connected() {
+            self.fail(now, LinkError::WrongCertificate);
+        }
+        forged
     }
 
     fn send(&mut self, envelope: Envelope) {

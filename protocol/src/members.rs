@@ -3,37 +3,81 @@
 use crate::action::ConnectionId;
 use crate::card::Card;
 use crate::envelope::Envelope;
+use crate::failure::LinkError;
 use crate::hello::{Hello, ProtocolError, SessionHello};
+use crate::id::PeerId;
+use crate::identity::{self, Identity, Signed};
 use crate::lanes::Lanes;
 use crate::link::Link;
 use crate::pool::Warm;
+use crate::room::Config;
 use crate::session::Listing;
 use crate::signal::{self, EnvelopeBytes};
 use crate::timing;
+
+/// What the server says that a member says of itself, to be checked.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) id: PeerId,
+    pub(crate) signed: Signed,
+    /// What the signature must sign.
+    pub(crate) message: Vec<u8>,
+}
+
+impl Claim {
+    /// # Errors
+    /// A hello that cannot be read, is of an older version, or is not of this id whatever its signature.
+    pub(crate) fn read(listed: &signal::Member, config: &Config) -> Result<Self, LinkError> {
+        let (hello, said) = Hello::decode_signed(&listed.hello)?;
+        let identity = hello.identity.ok_or(ProtocolError::Version)?;
+        if identity.id() != listed.id {
+            return Err(LinkError::Forged);
+        }
+        let Identity { fingerprint, key, secret_hash, signature } = identity;
+        let message = identity::statement(&config.room, &fingerprint, &secret_hash, said);
+        Ok(Self { id: listed.id, signed: Signed { key, signature }, message })
+    }
+}
 
 /// One other member.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) epoch: u32,
     pub(crate) metadata: String,
-    /// None when its protocol does not fit ours, as is `link`.
+    /// None when it is not believed, or its protocol does not fit ours, as is `link`.
     pub(crate) session: Option<SessionHello>,
+    /// The certificate of its connections.
+    pub(crate) fingerprint: [u8; 32],
     pub(crate) link: Option<Link>,
     pub(crate) lanes: Lanes,
     pub(crate) listing: Listing,
 }
 
 impl Member {
-    /// A member the server made known, without a link yet; and why there will be none, if so.
-    pub(crate) fn read(listed: &signal::Member, ours: &Hello) -> (Self, Option<ProtocolError>) {
-        let hello = Hello::decode(&listed.hello);
-        let metadata = hello.as_ref().map(|theirs| theirs.metadata.to_string()).unwrap_or_default();
-        let fits = hello
-            .and_then(|theirs| ours.check_against(&theirs).and(theirs.session.ok_or(ProtocolError::Version)));
-        let session = fits.as_ref().ok().copied();
-        let lanes = Lanes::default();
-        let member =
-            Self { epoch: listed.epoch, metadata, session, link: None, lanes, listing: Listing::Listed };
+    /// A member the server made known, without a link yet; and why there will be none, if so. Of one that is not believed
+    /// nothing is taken over.
+    pub(crate) fn read(
+        listed: &signal::Member,
+        ours: &Hello,
+        verdict: Result<(), LinkError>,
+    ) -> (Self, Option<LinkError>) {
+        let hello = verdict.and_then(|()| Hello::decode(&listed.hello).map_err(LinkError::from));
+        let known = hello.as_ref().ok();
+        let metadata = known.map(|theirs| theirs.metadata.to_string()).unwrap_or_default();
+        let fingerprint = known.and_then(|theirs| theirs.identity).map(|identity| identity.fingerprint);
+        let fits = hello.and_then(|theirs| {
+            ours.check_against(&theirs)?;
+            Ok(theirs.session.ok_or(ProtocolError::Version)?)
+        });
+        let member = Self {
+            epoch: listed.epoch,
+            metadata,
+            session: fits.as_ref().ok().copied(),
+            fingerprint: fingerprint.unwrap_or_default(),
+            link: None,
+            lanes: Lanes::default(),
+            listing: Listing::Listed,
+        };
         (member, fits.err())
     }
 
@@ -47,7 +91,7 @@ impl Member {
     ) {
         // A card that cannot be read is as good as none: the plain way follows.
         let theirs = card.and_then(|card| Card::decode(&card).ok());
-        self.link = Some(Link::meet(now, polite, warm, theirs));
+        self.link = Some(Link::meet(now, polite, self.fingerprint, warm, theirs));
     }
 
     pub(crate) fn is_connected(&self) -> bool {

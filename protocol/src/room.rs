@@ -6,6 +6,7 @@
 
 mod joining;
 mod presence;
+mod trust;
 
 use std::collections::VecDeque;
 
@@ -14,15 +15,18 @@ use crate::control::Control;
 use crate::failure::{LinkError, RoomError};
 use crate::hello::{Hello, SessionHello};
 use crate::id::{PeerId, ResumeToken};
+use crate::identity::Secrets;
+use crate::lanes::End;
 use crate::link::Link;
 use crate::members::Member;
 use crate::pool::Pool;
-use crate::seal::{self, Seal, SecretKey};
+use crate::seal::{self, Heard, Seal, SecretKey};
 use crate::server_link::{ServerEvent, ServerLink};
 use crate::session::{Listing, Options, RelayMode};
 use crate::signal::{ClientMessage, EnvelopeBytes, LeaveReason, PacketBytes, Refusal, TokenText};
 use crate::sorted_map::SortedMap;
 use crate::{codec, limits, timing};
+use trust::{Inbox, Pledge};
 
 /// What a room is made of.
 #[derive(Debug, Clone)]
@@ -89,6 +93,15 @@ struct Fill {
     latest: u64,
 }
 
+#[derive(Default)]
+struct HeardStays(SortedMap<[u8; 32], Heard>);
+
+impl std::fmt::Debug for HeardStays {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HeardStays({})", self.0.len())
+    }
+}
+
 /// One member's room. See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Room {
@@ -97,14 +110,26 @@ pub(crate) struct Room {
     page: [u8; 8],
     /// Joins so far, each with a key of its own.
     stays: u32,
-    /// That of this stay, and of the next.
+    /// That of this stay.
     key: Option<SecretKey>,
-    key_ahead: Option<SecretKey>,
     /// Seals given out so far.
     seals: u64,
+    /// How far each stay of a peer was heard during this one of ours, by its key: also of those that have left, or a server
+    /// could have them back and repeat what they said.
+    heard: HeardStays,
     server: ServerLink,
     /// A warm-up before the first or a later join ends at this time.
     warm_until: Option<u64>,
+    /// What our identity is made of, also after a reload; and once something was signed, its key and the id that follows from it.
+    root: ResumeToken,
+    secrets: Secrets,
+    identity: Option<([u8; 32], PeerId)>,
+    /// The certificate of our connections, once one of them has shown it.
+    fingerprint: Option<[u8; 32]>,
+    /// Connections that failed before one has.
+    barren: u8,
+    pledge: Pledge,
+    inbox: Inbox,
     /// The application is asked for a token until then.
     token_until: Option<u64>,
     /// What it gave for the next join.
@@ -137,13 +162,21 @@ impl Room {
         }
         let [jitter, page] =
             ["jitter", "page"].map(|label| first_bytes(&seal::derive(&config.entropy, label, 0)));
+        let root = config.resume.unwrap_or_else(|| ResumeToken(seal::derive(&config.entropy, "identity", 0)));
         Ok(Self {
-            server: ServerLink::new(config.join_timeout_ms, config.resume, u64::from_le_bytes(jitter)),
+            server: ServerLink::new(config.join_timeout_ms, u64::from_le_bytes(jitter)),
+            root,
+            secrets: root.secrets(),
+            identity: None,
+            fingerprint: None,
+            barren: 0,
+            pledge: Pledge::None,
+            inbox: Inbox::default(),
             page,
             stays: 0,
             key: None,
-            key_ahead: None,
             seals: 0,
+            heard: HeardStays::default(),
             config,
             warm_until: None,
             token_until: None,
@@ -193,7 +226,8 @@ impl Room {
         let seal = Seal::new(self.key.as_ref()?, self.id()?, &theirs.key, id, &self.config.room)?;
         let first = self.seals << 32;
         self.seals += 1;
-        Some(seal.counting_from(first))
+        let heard = self.heard.0.get_or_insert_with(theirs.key, Heard::default);
+        Some(seal.counting_from(first).hearing(heard.clone()))
     }
 
     /// Whether a connection is a member's.
@@ -224,25 +258,26 @@ impl Room {
 
     /// A member could be sent more if there were more connections to it.
     pub(crate) fn begin_lanes(&mut self, now: u64, id: PeerId) {
-        if let Some((member, polite)) = self.laned(id) {
-            member.lanes.begin(now, polite);
+        if let Some((member, end)) = self.laned(id) {
+            member.lanes.begin(now, end);
             self.pump_links();
         }
     }
 
     /// What a member said of a lane.
     pub(crate) fn lane_said(&mut self, now: u64, id: PeerId, lane: u8, envelope: &EnvelopeBytes) {
-        if let Some((member, polite)) = self.laned(id) {
-            member.lanes.envelope(now, polite, lane, envelope);
+        if let Some((member, end)) = self.laned(id) {
+            member.lanes.envelope(now, end, lane, envelope);
             self.pump_links();
         }
     }
 
-    /// A connected member, and whether we are the polite side of its lanes, which both ends find alike.
-    fn laned(&mut self, id: PeerId) -> Option<(&mut Member, bool)> {
+    /// A connected member, and our end of its lanes. Both ends find alike who is polite.
+    fn laned(&mut self, id: PeerId) -> Option<(&mut Member, End)> {
         let polite = self.id()? < id;
         let member = self.members.get_mut(&id).filter(|member| member.is_connected())?;
-        Some((member, polite))
+        let fingerprint = member.fingerprint;
+        Some((member, End { polite, fingerprint }))
     }
 
     /// A member is gone, as its session found out or as it said itself.
@@ -280,6 +315,7 @@ impl Room {
         self.server.park();
         self.pump_server_commands();
         (self.warm_until, self.token_until) = (None, None);
+        self.inbox.clear();
     }
 
     fn pump_server_commands(&mut self) {
@@ -324,6 +360,8 @@ impl Room {
             Input::SocketClosed => self.server.closed(now),
             Input::ServerAnswers(answers) => self.server.answers(now, answers),
             Input::Token(token) => self.token_given(now, token),
+            Input::Signed(number, signed) => self.signed(now, number, signed),
+            Input::Checked(number, verdict) => self.checked(now, number, verdict),
             Input::LocalDescription(id, sdp) => self.local_description(now, id, sdp),
             Input::LocalCandidate(id, line) => self.local_candidate(now, id, &line),
             Input::GatheringComplete(id) => {
@@ -354,6 +392,7 @@ impl Room {
                 ServerEvent::Message(message) => self.server_message(now, message),
                 ServerEvent::State(state) => {
                     if state == SignalingState::Reconnecting {
+                        self.inbox.clear();
                         self.drop_cards();
                         self.members.values_mut().for_each(|member| member.listing = Listing::Away);
                         self.notices.push_back(Notice::ServerLost);

@@ -217,6 +217,12 @@ pub fn sanitize(kind: SdpKind, sdp: &str) -> Result<String, SdpError> {
     Ok(description.write())
 }
 
+/// The SHA-256 fingerprint of the certificate in a description, one of our own browser's or one that is
+/// [sanitized](sanitize). `None` when there is none.
+pub fn fingerprint(sdp: &str) -> Option<[u8; 32]> {
+    Description::read(sdp, OnBadCandidate::Skip).ok().map(|description| description.fingerprint)
+}
+
 /// The ICE user name fragment of a description, which tells one ICE generation from the next. `None` when there is
 /// none, or not a valid one.
 pub fn ufrag(sdp: &str) -> Option<&str> {

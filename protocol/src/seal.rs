@@ -9,10 +9,12 @@
 //! ChaCha20-Poly1305 (RFC 8439) seals under the packet's number. `docs/wire.md` has every byte, and a test vector.
 //!
 //! No random number is drawn here. Keys are made from the driver's entropy: [`derive()`] gives the secret of the n-th
-//! stay, which is used for nothing but [`SecretKey::from_bytes`]. A [`Seal`] lives as long as both stays: to make it
-//! anew from the same keys would start its numbers, and so its nonces, again.
+//! stay, which is used for nothing but [`SecretKey::from_bytes`]. A [`Seal`] that is made anew from the same keys must go
+//! on where the last one was: [`Seal::counting_from`] for what it seals, [`Seal::hearing`] for what it opens.
 
+use std::cell::Cell;
 use std::fmt;
+use std::rc::Rc;
 
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, Key, KeyInit, Nonce};
 use hkdf::Hkdf;
@@ -98,6 +100,10 @@ impl SealError {
     }
 }
 
+/// The lowest number that is still taken from one stay of a peer. All [seals](Seal) of the same keys must share one, or what
+/// was opened by one could be given to the next a second time.
+pub type Heard = Rc<Cell<u64>>;
+
 /// Both directions of one pair of stays.
 pub struct Seal {
     sending: ChaCha20Poly1305,
@@ -105,14 +111,14 @@ pub struct Seal {
     /// The number of the next packet to seal.
     next_sent: u64,
     /// The lowest number that is still taken.
-    next_received: u64,
+    next_received: Heard,
 }
 
 impl fmt::Debug for Seal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seal")
             .field("next_sent", &self.next_sent)
-            .field("next_received", &self.next_received)
+            .field("next_received", &self.next_received.get())
             .finish_non_exhaustive()
     }
 }
@@ -149,13 +155,25 @@ impl Seal {
         let Ok(()) = derived else { unreachable!("HKDF-SHA-256 gives up to 8,160 bytes") };
         let (of_first, of_second) = keys.split_at(32);
         let (sending, receiving) = if i_am_first { (of_first, of_second) } else { (of_second, of_first) };
-        Some(Self { sending: cipher(sending), receiving: cipher(receiving), next_sent: 0, next_received: 0 })
+        Some(Self {
+            sending: cipher(sending),
+            receiving: cipher(receiving),
+            next_sent: 0,
+            next_received: Heard::default(),
+        })
     }
 
     /// Numbers packets from `sent` on, so that no number is used twice when one pair of keys is used for several of these.
     #[must_use]
     pub fn counting_from(mut self, sent: u64) -> Self {
         self.next_sent = sent;
+        self
+    }
+
+    /// Takes no number twice that another seal of the same keys, with the same `heard`, has taken.
+    #[must_use]
+    pub fn hearing(mut self, heard: Heard) -> Self {
+        self.next_received = heard;
         self
     }
 
@@ -189,14 +207,14 @@ impl Seal {
         let next = number.checked_add(1).ok_or(SealError::Malformed)?;
         let counter = &packet[..packet.len() - rest.len()];
         let (body, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(SealError::Malformed)?;
-        if number < self.next_received {
+        if number < self.next_received.get() {
             return Err(SealError::Replayed);
         }
         let mut plain = body.to_vec();
         self.receiving
             .decrypt_inout_detached(&nonce(number), counter, plain.as_mut_slice().into(), tag.into())
             .map_err(|_| SealError::Forged)?;
-        self.next_received = next;
+        self.next_received.set(next);
         Ok(plain)
     }
 }

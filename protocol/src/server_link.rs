@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::action::{Command, SignalingState};
 use crate::codec;
 use crate::failure::RoomError;
-use crate::id::{PeerId, ResumeToken};
+use crate::id::PeerId;
 use crate::random::Random;
 use crate::signal::{self, ClientMessage, Join, Refusal, ServerMessage, Welcome};
 use crate::{limits, timing};
@@ -53,7 +53,6 @@ pub(crate) struct ServerLink {
     join_by: Option<u64>,
     join_timeout_ms: u64,
     id: Option<PeerId>,
-    resume: Option<ResumeToken>,
     /// When the socket was last up, after it was lost.
     lost_at: Option<u64>,
     /// A join too long for the upgrade request.
@@ -76,13 +75,12 @@ pub(crate) struct ServerLink {
 }
 
 impl ServerLink {
-    pub(crate) fn new(join_timeout_ms: u64, resume: Option<ResumeToken>, seed: u64) -> Self {
+    pub(crate) fn new(join_timeout_ms: u64, seed: u64) -> Self {
         Self {
             state: State::Idle,
             join_by: None,
             join_timeout_ms,
             id: None,
-            resume,
             lost_at: None,
             first_message: None,
             last_refusal: None,
@@ -100,10 +98,6 @@ impl ServerLink {
 
     pub(crate) fn id(&self) -> Option<PeerId> {
         self.id
-    }
-
-    pub(crate) fn resume(&self) -> Option<ResumeToken> {
-        self.resume
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -211,7 +205,7 @@ impl ServerLink {
     /// Takes the welcome in; true for the first one.
     pub(crate) fn welcomed(&mut self, now: u64, welcome: &Welcome) -> bool {
         let first = self.id.is_none();
-        (self.id, self.resume, self.lost_at) = (Some(welcome.id), Some(welcome.resume), None);
+        (self.id, self.lost_at) = (Some(welcome.id), None);
         self.state = State::Up;
         self.join_by = None;
         self.failures = 0;
@@ -223,6 +217,8 @@ impl ServerLink {
         if matches!(self.state, State::Idle | State::Warming | State::Backoff(_) | State::Parked) {
             return;
         }
+        // The only attempt whose request carries the join.
+        self.stray |= matches!(self.state, State::Joining(_)) && self.id.is_none() && self.failures == 0;
         self.lose(now);
         self.failures += 1;
         let answered = std::mem::take(&mut self.answered);
@@ -252,7 +248,6 @@ impl ServerLink {
     /// question to the server itself, and a plain request would only take one of the browser's connections.
     fn no_word(&mut self, now: u64) {
         self.close_socket();
-        self.stray |= self.failures == 0 && self.first_message.is_none();
         self.closed(now);
         self.asking = Asking::No;
         self.state = State::Backoff(now + self.pause(now));
@@ -293,10 +288,8 @@ impl ServerLink {
         self.ping_until = None;
     }
 
-    /// Without a token nobody can come back under the id of this socket, if the server has given it one.
     fn close_socket(&mut self) {
-        let will_return = self.resume.is_some();
-        self.events.push_back(ServerEvent::Do(Command::CloseSocket { will_return }));
+        self.events.push_back(ServerEvent::Do(Command::CloseSocket { will_return: true }));
     }
 
     /// Closes the socket and does nothing until [restarted](Self::restart).
@@ -387,10 +380,9 @@ mod tests {
 
     /// One that is in, since time 0, and was asked for a sign of life at 1,000.
     fn asked() -> ServerLink {
-        let mut link = ServerLink::new(timing::JOIN_MS, None, 1);
+        let mut link = ServerLink::new(timing::JOIN_MS, 1);
         link.starting(0);
-        let resume = ResumeToken([7; 32]);
-        link.welcomed(0, &Welcome { id: PeerId([1; 16]), epoch: 1, resume, members: List::default() });
+        link.welcomed(0, &Welcome { id: PeerId([1; 16]), epoch: 1, members: List::default() });
         link.check(1_000);
         link.events.clear();
         link

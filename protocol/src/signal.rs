@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::base64::{self, Form};
 use crate::bounded::{Bytes, List, Text};
 use crate::codec::{self, CodecError, Message};
-use crate::id::{PeerId, ResumeToken};
-use crate::limits;
+use crate::id::{PeerId, ReturnSecret};
+use crate::{limits, octets};
 
 /// The WebSocket subprotocol that the server always selects.
 pub const SUBPROTOCOL: &str = "peerloom.v1";
@@ -36,9 +36,13 @@ pub struct Join {
     pub room: Text<{ limits::MAX_ROOM_NAME_BYTES }>,
     /// What the others should know of this member.
     pub hello: HelloBytes,
-    /// The token from an earlier [`Welcome`], to come back under the same id. A half-open older connection with
-    /// that id is closed with [`close::REPLACED`].
-    pub resume: Option<ResumeToken>,
+    /// The public key that the member's id is [made of](PeerId::of).
+    #[serde(with = "octets")]
+    pub key: [u8; 32],
+    /// What else it is made of. A half-open older connection with the same id is closed with [`close::REPLACED`].
+    pub secret: ReturnSecret,
+    /// It was in the room before, and wants to know who left meanwhile.
+    pub returns: bool,
     /// Cards for the first members found, one each, in the order the welcome lists them.
     pub cards: List<CardBytes, { limits::MAX_CARDS }>,
     /// Admission token, when the server asks for one.
@@ -122,8 +126,6 @@ pub struct Welcome {
     pub id: PeerId,
     /// Its epoch.
     pub epoch: u32,
-    /// Keeps the id when joining again.
-    pub resume: ResumeToken,
     /// Everyone else in the room.
     pub members: List<Member, { limits::MAX_ROOM_MEMBERS }>,
 }

@@ -14,7 +14,7 @@ use peerloom_protocol::codec::{self, CodecError, Message};
 use peerloom_protocol::control::Control;
 use peerloom_protocol::envelope::Envelope;
 use peerloom_protocol::hello::{Delivery, Hello, SessionHello};
-use peerloom_protocol::id::{PeerId, ResumeToken};
+use peerloom_protocol::id::{PeerId, ReturnSecret};
 use peerloom_protocol::limits;
 use peerloom_protocol::signal::{
     self, CardBytes, ClientMessage, EnvelopeBytes, HelloBytes, Join, LeaveReason, Member, PacketBytes,
@@ -39,11 +39,20 @@ fn id() -> impl Strategy<Value = PeerId> {
 }
 
 fn join() -> impl Strategy<Value = Join> {
-    let token = option::of(any::<[u8; 32]>().prop_map(ResumeToken));
+    let who = (any::<[u8; 32]>(), any::<[u8; 32]>().prop_map(ReturnSecret), any::<bool>());
     let cards =
         vec(bytes::<CardBytes>(200), 0..=limits::MAX_CARDS).prop_map(|cards| List::try_from(cards).unwrap());
-    (text(128), bytes::<HelloBytes>(500), token, cards, option::of(text(200)))
-        .prop_map(|(room, hello, resume, cards, token)| Join { room, hello, resume, cards, token })
+    (text(128), bytes::<HelloBytes>(500), who, cards, option::of(text(200))).prop_map(
+        |(room, hello, (key, secret, returns), cards, token)| Join {
+            room,
+            hello,
+            key,
+            secret,
+            returns,
+            cards,
+            token,
+        },
+    )
 }
 
 fn client_message() -> impl Strategy<Value = ClientMessage> {
@@ -78,9 +87,8 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
     let refusal =
         prop_oneof![Just(Refusal::BadMessage), Just(Refusal::PeerGone), Just(Refusal::Unauthorized)];
     prop_oneof![
-        (id(), any::<u32>(), any::<[u8; 32]>(), members).prop_map(|(id, epoch, resume, members)| {
-            ServerMessage::Welcome(Welcome { id, epoch, resume: ResumeToken(resume), members })
-        }),
+        (id(), any::<u32>(), members)
+            .prop_map(|(id, epoch, members)| { ServerMessage::Welcome(Welcome { id, epoch, members }) }),
         member().prop_map(ServerMessage::Joined),
         (id(), any::<u32>(), reason).prop_map(|(id, epoch, reason)| ServerMessage::Left {
             id,
@@ -306,13 +314,15 @@ fn a_forged_length_is_refused_and_costs_nothing() {
 
         refused::<ClientMessage>(&record(0, &[], lie), 0); // room
         refused::<ClientMessage>(&record(0, &[1, b'r'], lie), 0); // hello
-        refused::<ClientMessage>(&record(0, &[1, b'r', 0, 0], lie), 0); // number of cards
-        refused::<ClientMessage>(&record(0, &[1, b'r', 0, 0, 1], lie), 0); // a card
-        refused::<ClientMessage>(&record(0, &[1, b'r', 0, 0, 0, 1], lie), 0); // token
+        // Behind the hello the key, the secret, and whether it returns.
+        let joining = |more: &[u8]| [&[1, b'r', 0], &[0; 65][..], more].concat();
+        refused::<ClientMessage>(&record(0, &joining(&[]), lie), 0); // number of cards
+        refused::<ClientMessage>(&record(0, &joining(&[1]), lie), 0); // a card
+        refused::<ClientMessage>(&record(0, &joining(&[0, 1]), lie), 0); // token
         refused::<ClientMessage>(&record(2, &[0; 17], lie), 2); // envelope
         refused::<ClientMessage>(&record(3, &[0], lie), 3); // number of deposited cards
         refused::<ClientMessage>(&record(5, &[0; 17], lie), 5); // packet
-        refused::<ServerMessage>(&record(0, &[0; 16 + 1 + 32], lie), 0); // number of members
+        refused::<ServerMessage>(&record(0, &[0; 16 + 1], lie), 0); // number of members
         refused::<ServerMessage>(&record(1, &[0; 17], lie), 1); // hello
         refused::<ServerMessage>(&record(4, &[0], lie), 4); // detail
         refused::<ServerMessage>(&record(6, &[0; 17], lie), 6); // packet
@@ -327,7 +337,7 @@ fn a_forged_length_is_refused_and_costs_nothing() {
 /// A count within the limit, of things that are not there.
 #[test]
 fn a_list_grows_with_what_arrives() {
-    let mut body = vec![0; 1 + 16 + 1 + 32];
+    let mut body = vec![0; 1 + 16 + 1];
     codec::push_varint(&mut body, limits::MAX_ROOM_MEMBERS as u64);
     let mut frame = codec::frame();
     codec::push_varint(&mut frame, body.len() as u64);
@@ -345,7 +355,8 @@ fn a_field_may_be_as_long_as_its_limit_and_no_longer() {
         let mut body = vec![0];
         codec::push_varint(&mut body, len as u64);
         body.extend(vec![b'r'; len]);
-        body.extend([0, 0, 0, 0]);
+        // No hello, key, secret, whether it returns, no cards, no token.
+        body.extend([0; 1 + 32 + 32 + 1 + 1 + 1]);
         let mut frame = codec::frame();
         codec::push_varint(&mut frame, body.len() as u64);
         frame.extend(&body);
@@ -361,7 +372,7 @@ fn a_field_may_be_as_long_as_its_limit_and_no_longer() {
         given: Some(3),
     };
     let members = vec![member; limits::MAX_ROOM_MEMBERS].try_into().unwrap();
-    let welcome = Welcome { id: PeerId([1; 16]), epoch: 1, resume: ResumeToken([7; 32]), members };
+    let welcome = Welcome { id: PeerId([1; 16]), epoch: 1, members };
     let frame = codec::encode(&ServerMessage::Welcome(welcome));
     assert!(frame.len() <= limits::MAX_SERVER_MESSAGE_BYTES, "{} bytes", frame.len());
 }

@@ -30,8 +30,12 @@ fn every_code_is_explained() {
     codes.extend([
         RoomError::Unreachable(0).code(),
         RoomError::NoToken.code(),
+        RoomError::NoSignature.code(),
         LinkError::NoPath.code(),
         LinkError::PeerGaveUp.code(),
+        LinkError::Forged.code(),
+        LinkError::WrongCertificate.code(),
+        LinkError::NotAccepted.code(),
         LinkError::Protocol(protocol()).code(),
         protocol().code(),
         ProtocolError::MetadataTooLong(0).code(),

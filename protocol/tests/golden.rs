@@ -14,7 +14,8 @@ use peerloom_protocol::codec::{self, Message};
 use peerloom_protocol::control::Control;
 use peerloom_protocol::envelope::Envelope;
 use peerloom_protocol::hello::{Delivery, Hello, SessionHello};
-use peerloom_protocol::id::{PeerId, ResumeToken};
+use peerloom_protocol::id::{PeerId, ReturnSecret};
+use peerloom_protocol::identity::{self, Identity, Signed};
 use peerloom_protocol::sdp::{self, DtlsRole};
 use peerloom_protocol::signal::{
     self, ClientMessage, EnvelopeBytes, Join, LeaveReason, Member, Refusal, ServerMessage, TaggedCard,
@@ -96,7 +97,9 @@ fn join() -> Join {
     Join {
         room: "demo".try_into().unwrap(),
         hello: Hello::default().encode().try_into().unwrap(),
-        resume: None,
+        key: [6; 32],
+        secret: ReturnSecret([7; 32]),
+        returns: false,
         cards: vec![some_card(0)].try_into().unwrap(),
         token: None,
     }
@@ -135,11 +138,10 @@ fn card() -> Card {
 fn every_vector_of_the_document_is_what_is_sent() {
     let mut golden = Golden(vectors());
 
-    let resumed =
-        Join { resume: Some(ResumeToken([7; 32])), token: Some("pass".try_into().unwrap()), ..join() };
+    let returning = Join { returns: true, token: Some("pass".try_into().unwrap()), ..join() };
     let deposit = vec![TaggedCard { tag: 5, card: some_card(2) }].try_into().unwrap();
     golden.message("client-join", &ClientMessage::Join(join()));
-    golden.message("client-join-again", &ClientMessage::Join(resumed));
+    golden.message("client-join-again", &ClientMessage::Join(returning));
     golden.message("client-leave", &ClientMessage::Leave);
     golden
         .message("client-signal", &ClientMessage::Signal { to: id(0x22), epoch: 300, envelope: envelope() });
@@ -148,7 +150,7 @@ fn every_vector_of_the_document_is_what_is_sent() {
     golden.message("client-relay", &ClientMessage::Relay { to: id(0x22), epoch: 300, packet: packet() });
 
     let members = vec![member()].try_into().unwrap();
-    let welcome = Welcome { id: id(0x11), epoch: 301, resume: ResumeToken([7; 32]), members };
+    let welcome = Welcome { id: id(0x11), epoch: 301, members };
     let newcomer = Member { id: id(0x11), epoch: 301, card: None, given: Some(5), ..member() };
     let refused = ServerMessage::Refused { refusal: Refusal::RoomFull, detail: "full".try_into().unwrap() };
     golden.message("server-welcome", &ServerMessage::Welcome(welcome));
@@ -194,6 +196,15 @@ fn every_vector_of_the_document_is_what_is_sent() {
     golden.bytes("hello-session", &hello.encode());
     assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
     golden.bytes("hello-empty", &Hello::default().encode());
+    let (fingerprint, secret_hash) = ([0xcc; 32], ReturnSecret([7; 32]).hash());
+    let statement = identity::statement("demo", &fingerprint, &secret_hash, &Hello::default().encode());
+    golden.bytes("hello-statement", &statement);
+    let Signed { key, signature } = identity::sign(&[0xdd; 32], &statement);
+    let identity = Identity { fingerprint, key, secret_hash, signature };
+    assert_eq!(identity.id().to_string(), blocks("text").remove("id").expect("a block").concat());
+    let hello = Hello { identity: Some(identity), ..Hello::default() };
+    golden.bytes("hello-identity", &hello.encode());
+    assert_eq!(Hello::decode_signed(&hello.encode()), Ok((hello, &Hello::default().encode()[..])));
 
     golden.bytes("card", &card().encode());
     assert_eq!(Card::decode(&card().encode()), Ok(card()));

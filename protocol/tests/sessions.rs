@@ -642,7 +642,7 @@ fn a_latest_value_arrives_though_packets_are_lost() {
     let (mut world, a, b) = met(Faults { frame_loss_percent: 30, ..Faults::default() }, Options::default());
     for _ in 0..30 {
         let number = world.say(a, LATEST, 10, None).unwrap();
-        let took = until(&mut world, 8_000, |world| has(world, b, a, LATEST, number));
+        let took = until(&mut world, 16_000, |world| has(world, b, a, LATEST, number));
         assert!(took.is_some(), "{number}");
     }
 }

@@ -12,6 +12,7 @@ use peerloom_protocol::action::{Event, SignalingState};
 use peerloom_protocol::call::{CallFailure, CallId, Event as CallEvent};
 use peerloom_protocol::hello::{Delivery, Hello, ProtocolError};
 use peerloom_protocol::id::PeerId;
+use peerloom_protocol::identity::{Signed, Verdict};
 use peerloom_protocol::limits;
 use peerloom_protocol::node::Sent;
 use peerloom_protocol::privacy::Privacy;
@@ -73,6 +74,13 @@ impl JsSink {
         let peer = peer.map(|id| id.to_string()).unwrap_or_default();
         // The face's functions do not throw; if one did, the room must go on.
         let _ = self.on_event.call4(&JsValue::NULL, &kind.into(), &peer.into(), &detail, &error);
+    }
+
+    /// Has something signed, where no peer is named, or checked.
+    fn witness(&self, peer: &str, number: u32, bytes: &[u8], message: &[u8]) {
+        let (bytes, message) = (Uint8Array::from(bytes), Uint8Array::from(message));
+        let kind = "witness".into();
+        let _ = self.on_more.call5(&JsValue::NULL, &kind, &peer.into(), &number.into(), &bytes, &message);
     }
 
     fn tell_more(&self, kind: &str, peer: PeerId, id: u64, detail: JsValue, more: JsValue) {
@@ -141,6 +149,18 @@ impl Sink for JsSink {
             told.push(&outcome.name().into());
         }
         self.tell("confirmed", None, told.into(), JsValue::NULL);
+    }
+
+    fn sign(&self, number: u32, seed: &[u8; 32], message: &[u8]) {
+        self.witness("", number, seed, message);
+    }
+
+    fn check(&self, number: u32, id: PeerId, signed: &Signed, message: &[u8]) {
+        let mut bytes = [0; 96];
+        let (key, signature) = bytes.split_at_mut(32);
+        key.copy_from_slice(&signed.key);
+        signature.copy_from_slice(&signed.signature);
+        self.witness(&id.to_string(), number, &bytes, message);
     }
 
     fn stream(&self, peer: PeerId, event: &StreamEvent, bytes: Option<&Uint8Array>) {
@@ -353,6 +373,24 @@ impl NativeRoom {
             },
         }
         Ok(JsValue::UNDEFINED)
+    }
+
+    /// What came of a `witness`: a key and its signature in 96 bytes, or the number of a [`Verdict`]; undefined when nothing
+    /// could be signed.
+    pub fn witnessed(&self, number: u32, answer: &JsValue) {
+        if let Some(verdict) = answer.as_f64() {
+            let verdict = match verdict as u32 {
+                0 => Verdict::Valid,
+                2 => Verdict::NotAccepted,
+                _ => Verdict::Forged,
+            };
+            return self.0.checked(number, verdict);
+        }
+        let bytes = answer.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).unwrap_or_default();
+        let signed = bytes
+            .split_first_chunk::<32>()
+            .and_then(|(key, signature)| Some(Signed { key: *key, signature: signature.try_into().ok()? }));
+        self.0.signed(number, signed);
     }
 
     /// Gives the admission token that was asked for; undefined when there is none.

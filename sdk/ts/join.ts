@@ -46,6 +46,11 @@ export interface JoinOptions<P extends Protocol> {
    */
   readonly resume?: boolean;
   /**
+   * The ids of those to be connected with, or a function that says of an id whether it is one. Nothing is sent to anybody
+   * else, whatever the server says: see `room.security`.
+   */
+  readonly pinned?: readonly string[] | ((id: string) => boolean | Promise<boolean>);
+  /**
    * Gives an admission token, where the server asks for one. Called for each join, also when the server was lost and is
    * joined again, and given 10 seconds: nothing is joined meanwhile.
    */
@@ -78,21 +83,21 @@ export async function join<P extends Protocol = Record<never, never>>(
 ): Promise<Room<P>> {
   const { room: name, protocol = {} as P, metadata, iceServers = [], timeoutMs = 10_000, signal } = options;
   const { relay = "first", relayBulk = false, windowBytes, peerTimeoutMs, resume = true, token } = options;
-  const { privacy, lan = true } = options;
+  const { privacy, lan = true, pinned } = options;
   const relayOnly = privacy === "relay-only";
   // A slip here would show addresses that are to be hidden.
   if (privacy !== undefined && !relayOnly) throw new TypeError(`privacy is "relay-only" or not given`);
   signal?.throwIfAborted();
   begun = true;
   const metadataText = metadata === undefined ? "" : writeJson(metadata);
-  const room = new RoomBase<P>(name, protocol, metadata, token);
+  const room = new RoomBase<P>(name, protocol, metadata, token, pinned);
   const channels = Object.entries(protocol).map(([label, definition]) => {
     if (definition.codec === "rpc") return [label, "ordered", "rpc"];
     const { delivery, codec, compress } = definition;
     const how = typeof delivery === "object" ? delivery.lifetimeMs : delivery;
     return [label, how, typeof codec === "object" ? codec.name : codec, compress];
   });
-  await loadModule();
+  const [certificate] = await Promise.all([makeCertificate(), loadModule()]);
   signal?.throwIfAborted();
   const leave = () => void room.leave();
   signal?.addEventListener("abort", leave, { once: true });
@@ -100,7 +105,7 @@ export async function join<P extends Protocol = Record<never, never>>(
   try {
     await room.start((onEvent, onMessages, onMore) => {
       const iceTransportPolicy = relayOnly ? "relay" : "all";
-      const configuration = { iceServers: [...iceServers], iceTransportPolicy };
+      const configuration = { iceServers: [...iceServers], iceTransportPolicy, certificates: [certificate] };
       const where = [absolute(url), name, channels, metadataText, configuration] as const;
       const how = [
         timeoutMs,
@@ -121,6 +126,17 @@ export async function join<P extends Protocol = Record<never, never>>(
     throw PeerloomError.from(thrown);
   }
   return room as Room<P>;
+}
+
+/** For all connections of the room, as what is signed names it. Valid for as long as browsers allow: a year. */
+async function makeCertificate(): Promise<RTCCertificate> {
+  const expires = 31_536_000_000;
+  const algorithm = { name: "ECDSA", namedCurve: "P-256", expires };
+  try {
+    return await RTCPeerConnection.generateCertificate(algorithm);
+  } catch (cause) {
+    throw new PeerloomError("browser", "the browser makes no certificates for WebRTC", { cause });
+  }
 }
 
 /** An address relative to the page, such as "/", means the page's own server. */

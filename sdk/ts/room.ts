@@ -2,6 +2,7 @@ import { Channel, type Waiting } from "./channel.js";
 import { PeerloomError } from "./errors.js";
 import { callSafely, Listeners, type Unsubscribe } from "./events.js";
 import { Exchange } from "./exchange.js";
+import { type Accepted, witness } from "./identity.js";
 import { selectedPair } from "./pair.js";
 import { Peer, type PeerPath, type PeerState } from "./peer.js";
 import type { ChannelDefinition, MessageOf, Protocol, RpcDefinition } from "./protocol.js";
@@ -97,6 +98,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     directBytesSent: 0,
     directBytesReceived: 0,
   };
+  readonly #accepted: Accepted | undefined;
   readonly #token: TokenSource | undefined;
   /** Why there was none, last time. */
   #tokenCause: unknown;
@@ -105,9 +107,16 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   readonly #left = new Settled();
 
   /** @internal */
-  constructor(name: string, protocol: P, metadata: Json | undefined, token: TokenSource | undefined) {
+  constructor(
+    name: string,
+    protocol: P,
+    metadata: Json | undefined,
+    token: TokenSource | undefined,
+    accepted: Accepted | undefined,
+  ) {
     this.name = name;
     this.#token = token;
+    this.#accepted = accepted;
     this.#self = { id: "", metadata };
     const native = () => this.#native;
     this.#exchange = new Exchange(native, (stream) => {
@@ -133,6 +142,14 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   /** Ourselves. The id stays the same when signaling reconnects. */
   get self(): { readonly id: string; readonly metadata: Json | undefined } {
     return this.#self;
+  }
+
+  /**
+   * What is known of who the others are. `"open"`: each has the key that its id stands for, whoever that is. `"pinned"`: each
+   * is besides one that the application accepts; with all others there are no connections.
+   */
+  get security(): "open" | "pinned" {
+    return this.#accepted === undefined ? "open" : "pinned";
   }
 
   /** Everyone else in the room, by id. */
@@ -227,6 +244,12 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         if (from !== undefined) this.#byIndex[index]?.receive(from, buffer, places);
       },
       (kind, id, number, detail, more) => {
+        if (kind === "witness") {
+          const bytes = detail as Uint8Array<ArrayBuffer>;
+          const message = more as Uint8Array<ArrayBuffer>;
+          void witness(() => this.#native, id, number, bytes, message, this.#accepted);
+          return;
+        }
         const peer = this.#peers.get(id);
         if (peer !== undefined) this.#exchange.event(kind, peer, number, detail, more);
       },
@@ -287,7 +310,9 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     switch (kind) {
       case "path": {
         const path = detail as PeerPath;
-        if (path !== "connecting") this.#unreachable.delete(peer);
+        // That somebody tried to get between is told late too, though messages find another way.
+        const attacked = this.#unreachable.get(peer)?.code === "wrong-certificate" && path === "relay";
+        if (path !== "connecting" && !attacked) this.#unreachable.delete(peer);
         this.#path(peer, path);
         if (path === "direct") void this.#findTurn(peer);
         break;

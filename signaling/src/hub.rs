@@ -13,11 +13,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use peerloom_protocol::bounded::{List, Text};
 use peerloom_protocol::codec;
-use peerloom_protocol::id::{PeerId, ResumeToken};
+use peerloom_protocol::id::PeerId;
 use peerloom_protocol::signal::{
     EnvelopeBytes, Join, LeaveReason, Member, Refusal, ServerMessage, TaggedCard, Welcome,
 };
-use sha2::{Digest, Sha256};
 
 use crate::config::{Limits, RelayRates};
 use crate::outbox::{Outbox, OutboxLimits};
@@ -93,13 +92,12 @@ impl Hub {
     /// # Errors
     /// The refusal to send before closing.
     pub(crate) fn join(self: &Arc<Self>, join: Join, grant: Grant) -> Result<Seat, Refused> {
-        let Join { room: name, hello, resume, cards, token: _ } = join;
+        let Join { room: name, hello, key, secret, returns, cards, token: _ } = join;
         if !is_room_name(&name) {
             return Err((Refusal::BadRoom, "a room's name is 1 to 128 bytes without control characters"));
         }
-        let comes_back = resume.is_some();
-        let resume = resume.unwrap_or_else(|| ResumeToken(random()));
-        let id = peer_id(&resume);
+        // Peers check that the key has signed the hello. That it is the owner who comes back, the secret shows.
+        let id = PeerId::of(&key, &secret.hash());
         let epoch = self.next_epoch.fetch_add(1, Ordering::Relaxed);
         let outbox = Arc::new(Outbox::new(self.outbox));
         let now = Instant::now();
@@ -136,12 +134,12 @@ impl Hub {
         }
         // `enter` refuses above the room limit, which configuration keeps within that of the list.
         let members = List::try_from(entered.members).expect("rooms are no larger than a welcome");
-        let welcome = ServerMessage::Welcome(Welcome { id, epoch, resume, members });
+        let welcome = ServerMessage::Welcome(Welcome { id, epoch, members });
         let mut first = codec::encode(&welcome);
         let policy = ServerMessage::RelayPolicy { bytes_per_second: own.per_second, burst: own.burst };
         codec::push(&mut first, &policy);
         outbox.push_welcome(first.into());
-        if comes_back {
+        if returns {
             // It knows members that may have left while nobody could tell it.
             let mut others = inside.room.departures().filter(|departure| departure.id != id).peekable();
             if others.peek().is_some() {
@@ -347,13 +345,6 @@ fn peer_gone(to: PeerId, epoch: u32) -> ServerMessage {
 }
 
 /// The id that belongs to a token: only who holds the token can have it, on any server.
-fn peer_id(token: &ResumeToken) -> PeerId {
-    let digest = Sha256::new().chain_update(b"peerloom id 1").chain_update(token.0).finalize();
-    let mut id = [0; 16];
-    id.copy_from_slice(&digest[..16]);
-    PeerId(id)
-}
-
 /// A message as it goes over the wire, ready to be shared by many outboxes.
 pub(crate) fn encode(message: &ServerMessage) -> Bytes {
     Bytes::from(codec::encode(message))
@@ -368,14 +359,15 @@ fn random<const N: usize>() -> [u8; N] {
 
 #[cfg(test)]
 mod tests {
+    use peerloom_protocol::id::ReturnSecret;
     use peerloom_protocol::signal::HelloBytes;
 
     use super::*;
     use crate::outbox::Next;
 
     /// Joins where nobody is asked for a token.
-    fn enter(hub: &Arc<Hub>, room: &str, resume: Option<ResumeToken>) -> Result<Seat, Refused> {
-        hub.join(join(room, resume), Grant::EVERYTHING)
+    fn enter(hub: &Arc<Hub>, room: &str, secret: Option<[u8; 32]>) -> Result<Seat, Refused> {
+        hub.join(join(room, secret.unwrap_or_else(random)), Grant::EVERYTHING)
     }
 
     fn hub() -> Arc<Hub> {
@@ -387,9 +379,16 @@ mod tests {
         Limits { max_room_size: 4, outbox, ..Limits::default() }
     }
 
-    fn join(room: &str, resume: Option<ResumeToken>) -> Join {
-        let room = room.try_into().unwrap();
-        Join { room, hello: HelloBytes::default(), resume, cards: List::default(), token: None }
+    fn join(room: &str, secret: [u8; 32]) -> Join {
+        Join {
+            room: room.try_into().unwrap(),
+            hello: HelloBytes::default(),
+            key: [1; 32],
+            secret: ReturnSecret(secret),
+            returns: false,
+            cards: List::default(),
+            token: None,
+        }
     }
 
     fn next(seat: &Seat) -> ServerMessage {
@@ -397,13 +396,6 @@ mod tests {
             Next::Message(bytes) => codec::decode(&bytes, usize::MAX).unwrap().next().unwrap().unwrap(),
             other => panic!("expected a message, got {other:?}"),
         }
-    }
-
-    #[test]
-    fn ids_are_those_of_the_first_version() {
-        // Were this to change, nobody could come back under the same id after an update of the server.
-        let expected = "ZLKBYot9FISAnaZ9YUH_9w";
-        assert_eq!(peer_id(&ResumeToken([7; 32])).to_string(), expected);
     }
 
     #[test]
@@ -426,8 +418,8 @@ mod tests {
     #[test]
     fn counts_follow_those_who_come_go_and_are_replaced() {
         let hub = hub();
-        let one = enter(&hub, "r", Some(ResumeToken([1; 32]))).unwrap();
-        let again = enter(&hub, "r", Some(ResumeToken([1; 32]))).unwrap();
+        let one = enter(&hub, "r", Some([1; 32])).unwrap();
+        let again = enter(&hub, "r", Some([1; 32])).unwrap();
         assert_eq!((hub.member_count(), hub.room_count()), (1, 1));
         drop(one);
         assert_eq!((hub.member_count(), hub.room_count()), (1, 1));

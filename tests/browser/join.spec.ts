@@ -125,3 +125,26 @@ test("the ICE servers of the application reach every connection", async ({ open,
     expect(found).toMatchObject([{ username: "name", credential: "secret" }]);
   }
 });
+
+for (const browser of ["chromium", "firefox"] as const) {
+  test(`a page of ${browser} without Ed25519 of the browser's own, as by plain http, signs and checks all the same`, async ({
+    open,
+    room,
+  }) => {
+    const [bare, other] = [await open(browser), await open("chromium")];
+    await bare.run(({ kept }) => {
+      Object.defineProperty(crypto, "subtle", { value: undefined });
+      kept.loaded = () =>
+        performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("/ed25519.js")).length;
+    });
+    await other.join(room, { metadata: "with" });
+    await bare.join(room, { metadata: "without" });
+    await expectMesh(bare, other);
+    await bare.note("signed");
+    await expect.poll(() => other.notes()).toEqual([`${bare.id}: signed`]);
+    expect(await bare.run(({ kept }) => (kept.loaded as () => number)())).toBe(1);
+    const loaded = () =>
+      performance.getEntriesByType("resource").some(({ name }) => name.endsWith("/ed25519.js"));
+    expect(await other.run(loaded), "nobody else fetches it").toBe(false);
+  });
+}

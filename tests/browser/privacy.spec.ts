@@ -44,6 +44,7 @@ for (const [first, second] of [
     await watch(hidden);
     await other.join(room);
     await hidden.join(room, { privacy: "relay-only" });
+    await expect.poll(() => other.statesOf(hidden)).toContain("joined");
     await Promise.all([hidden.note("you do not see me"), other.note("I do not")]);
     await expect.poll(() => hidden.notes()).toEqual([`${other.id}: I do not`]);
     await expect.poll(() => other.notes()).toEqual([`${hidden.id}: you do not see me`]);

@@ -42,11 +42,11 @@ const closedWith = (page: Peer) => page.run(({ kept }) => (kept.closed as number
 for (const browser of BROWSERS) {
   test.describe(browser, () => {
     for (const [title, frames, code] of [
-      ["speaks another version", [wire.frame(2, wire.welcomeRecord())], undefined],
-      ["says that this version is over", [wire.frame(1, wire.refusedForVersion)], 4009],
+      ["speaks another version", (id: string) => [wire.frame(2, wire.welcomeRecord(id))], undefined],
+      ["says that this version is over", () => [wire.frame(1, wire.refusedForVersion)], 4009],
     ] as const) {
       test(`a server that ${title} is told at once`, async ({ open }) => {
-        await using server = await FakeServer.start([...frames], code);
+        await using server = await FakeServer.start(frames, code);
         const { error, tookMs } = await attempt(await open(browser), server.url);
         expect(error).toMatchObject({ code: "version-mismatch", isPeerloomError: true });
         expect(tookMs).toBeLessThan(3 * PROMISED_MS);
@@ -62,13 +62,9 @@ for (const browser of BROWSERS) {
     });
 
     test("what a newer server says besides is skipped", async ({ open }) => {
-      const welcome = wire.frame(
-        1,
-        wire.unknownRecord,
-        [...wire.welcomeRecord(), 7, 7, 7],
-        wire.unknownRecord,
-      );
-      await using server = await FakeServer.start([wire.frame(1, wire.unknownRecord), welcome]);
+      const more = wire.unknownRecord;
+      const welcome = (id: string) => wire.frame(1, more, [...wire.welcomeRecord(id), 7, 7, 7], more);
+      await using server = await FakeServer.start((id) => [wire.frame(1, more), welcome(id)]);
       expect((await attempt(await open(browser), server.url)).error).toBeNull();
     });
 
@@ -105,7 +101,7 @@ for (const browser of BROWSERS) {
         await a.join(room);
         expect(await connect(stranger, ["peerloom.v1"])).toBe(true);
         const began = performance.now();
-        await say(stranger, wire.frame(1, wire.joinRecord(room, hello)));
+        await say(stranger, wire.frame(1, new wire.Someone().joinRecord(room, hello)));
         await expect.poll(() => a.happenings("error")).toHaveLength(1);
         expect(performance.now() - began).toBeLessThan(3 * PROMISED_MS);
         const [error] = await a.happenings("error");
@@ -132,16 +128,13 @@ for (const browser of BROWSERS) {
       const [a, b, stranger] = [await open(browser), await open("chromium"), await open("chromium")];
       await a.join(room);
       expect(await connect(stranger, ["peerloom.v1"])).toBe(true);
-      const hello = wire.frame(
-        1,
-        wire.unknownRecord,
-        [...wire.helloRecord, 7],
-        wire.sessionRecord(),
-        wire.unknownRecord,
-      );
-      await say(stranger, wire.frame(1, wire.unknownRecord, wire.joinRecord(room, hello)));
-      await expect.poll(async () => Object.keys(await a.paths())).toHaveLength(1);
-      const [id = ""] = Object.keys(await a.paths());
+      const someone = new wire.Someone();
+      const said = [wire.unknownRecord, [...wire.helloRecord, 7], wire.sessionRecord(), wire.unknownRecord];
+      const identity = someone.identityRecord(room, wire.frame(1, ...said));
+      const hello = wire.frame(1, ...said, [...identity, 7]);
+      await say(stranger, wire.frame(1, wire.unknownRecord, someone.joinRecord(room, hello)));
+      const { id } = someone;
+      await expect.poll(async () => Object.keys(await a.paths())).toEqual([id]);
       // Envelopes of an unknown kind, and of another version, to this stay of the page, whose number the welcome tells.
       const welcome = Buffer.from(await stranger.run(({ kept }) => (kept.heard as number[][]).flat()));
       const epoch = wire.readVarint(welcome.subarray(welcome.indexOf(Buffer.from(a.id, "base64url")) + 16));
@@ -169,7 +162,7 @@ for (const browser of BROWSERS) {
       // The next version alone, this one and the next, and this one with a join of the next.
       expect(await connect(page, ["peerloom.v2"])).toBe(false);
       expect(await connect(page, ["peerloom.v2", "peerloom.v1"])).toBe(true);
-      await say(page, wire.frame(2, wire.joinRecord(room, wire.frame(2, wire.helloRecord))));
+      await say(page, wire.frame(2, new wire.Someone().joinRecord(room, wire.frame(2, wire.helloRecord))));
       await expect.poll(() => closedWith(page)).toBe(4009);
       const heard = await page.run(({ kept }) => kept.heard as number[][]);
       // A frame of version 1, which holds kind 4, refused, with refusal 11.

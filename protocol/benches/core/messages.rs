@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput};
 use peerloom_protocol::codec::{self, Message};
 use peerloom_protocol::hello::{Delivery, Hello, SessionHello};
-use peerloom_protocol::id::{PeerId, ResumeToken};
+use peerloom_protocol::id::PeerId;
 use peerloom_protocol::limits;
 use peerloom_protocol::signal::{ClientMessage, Member, ServerMessage, Welcome};
 
@@ -24,7 +24,6 @@ fn welcome() -> ServerMessage {
     ServerMessage::Welcome(Welcome {
         id: PeerId([0; 16]),
         epoch: 300,
-        resume: ResumeToken([9; 32]),
         members: (1..=8).map(member).collect::<Vec<_>>().try_into().expect("eight members"),
     })
 }

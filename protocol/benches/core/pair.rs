@@ -7,7 +7,8 @@ use std::rc::Rc;
 use peerloom_protocol::action::{Action, Command, ConnectionId, Input, PeerPath};
 use peerloom_protocol::codec;
 use peerloom_protocol::hello::{Delivery, Hello};
-use peerloom_protocol::id::{PeerId, ResumeToken};
+use peerloom_protocol::id::PeerId;
+use peerloom_protocol::identity::{self, Verdict};
 use peerloom_protocol::limits;
 use peerloom_protocol::node::{Config, Node};
 use peerloom_protocol::session::{Options, RelayMode, Transport};
@@ -73,10 +74,6 @@ struct Page {
     received: u64,
 }
 
-fn id(page: usize) -> PeerId {
-    PeerId([page as u8 + 1; 16])
-}
-
 impl Page {
     fn new(page: usize, relay: RelayMode) -> Self {
         let hello = Hello::new([("chat".to_owned(), Delivery::Ordered, "bytes".to_owned())], "");
@@ -97,6 +94,12 @@ impl Page {
             connection: None,
             received: 0,
         }
+    }
+
+    /// What it is called by, once it has joined.
+    fn id(&self) -> PeerId {
+        let join = self.join.as_ref().expect("it has joined");
+        PeerId::of(&join.key, &join.secret.hash())
     }
 
     /// Feeds an input, and does what comes of it.
@@ -137,6 +140,11 @@ impl Page {
                 inputs.push_back(Input::GatheringComplete(id));
             }
             Command::SetAnswer(id, _) => self.connection = Some(id),
+            Command::Sign { number, seed, message } => {
+                inputs.push_back(Input::Signed(number, Some(identity::sign(&seed, &message))));
+            }
+            // No signature is what is measured here.
+            Command::Check { number, .. } => inputs.push_back(Input::Checked(number, Verdict::Valid)),
             _ => {}
         }
     }
@@ -147,10 +155,10 @@ impl Page {
         self.feed(now, Input::SocketMessage(frame));
     }
 
-    fn member(&self, page: usize, with_card: bool) -> Member {
+    fn member(&self, with_card: bool) -> Member {
         let join = self.join.as_ref().expect("it has joined");
         let card = join.cards.first().filter(|_| with_card).cloned();
-        Member { id: id(page), epoch: EPOCH, hello: join.hello.clone(), card, given: None }
+        Member { id: self.id(), epoch: EPOCH, hello: join.hello.clone(), card, given: None }
     }
 }
 
@@ -184,7 +192,8 @@ impl Pair {
             pair.settle();
         }
         for (page, other) in [(0, 1), (1, 0)] {
-            let told = pair.pages[page].node.path_of(id(other));
+            let other = pair.pages[other].id();
+            let told = pair.pages[page].node.path_of(other);
             let expected =
                 matches!((path, told), (Path::Direct, PeerPath::Direct(_)) | (Path::Relay, PeerPath::Relay));
             assert!(expected, "a path of the other kind: {told:?}");
@@ -195,9 +204,9 @@ impl Pair {
     /// Sends as many messages from the first page to the second in one task, and sees to it that they arrive.
     pub(crate) fn carry(&mut self, payload: &Rc<[u8]>, messages: u64) {
         let [from, to] = &mut self.pages;
-        let before = to.received;
+        let (before, receiver) = (to.received, to.id());
         for _ in 0..messages {
-            let sent = from.node.send(self.now, 0, vec![payload.clone()], Some(id(1)), None);
+            let sent = from.node.send(self.now, 0, vec![payload.clone()], Some(receiver), None);
             let sent = sent.expect("the other page is there");
             assert!(!sent.waits, "the other page reads as fast as this one sends");
             from.wants_flush |= sent.flush;
@@ -219,17 +228,16 @@ impl Pair {
 
     /// Lets in a page that has asked for it. Each is given the card of the other.
     fn welcome(&mut self, page: usize) {
-        let others: Vec<_> = (0..page).map(|other| self.pages[other].member(other, true)).collect();
+        let others: Vec<_> = (0..page).map(|other| self.pages[other].member(true)).collect();
         let welcome = ServerMessage::Welcome(Welcome {
-            id: id(page),
+            id: self.pages[page].id(),
             epoch: EPOCH,
-            resume: ResumeToken([page as u8; 32]),
             members: others.try_into().expect("one other at most"),
         });
         // Never too little.
         let policy = ServerMessage::RelayPolicy { bytes_per_second: u32::MAX, burst: u32::MAX };
         self.pages[page].hear(self.now, &[welcome, policy]);
-        let joined = self.pages[page].member(page, true);
+        let joined = self.pages[page].member(true);
         for other in &mut self.pages[..page] {
             other.hear(self.now, &[ServerMessage::Joined(joined.clone())]);
         }
@@ -266,7 +274,7 @@ impl Pair {
         for record in records {
             match record.expect("a message of ours") {
                 ClientMessage::Relay { epoch, packet, .. } => {
-                    let relayed = ServerMessage::Relayed { from: id(page), epoch, packet };
+                    let relayed = ServerMessage::Relayed { from: self.pages[page].id(), epoch, packet };
                     self.pages[1 - page].hear(self.now, &[relayed]);
                 }
                 ClientMessage::Ping { nonce } => {

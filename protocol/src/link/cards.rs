@@ -22,6 +22,9 @@ impl Link {
             }
             return;
         };
+        if self.is_forged(now, Some(card.fingerprint)) {
+            return;
+        }
         match &mut self.phase {
             Phase::Card { theirs: slot @ None, .. } => {
                 *slot = Some(card);

@@ -10,6 +10,9 @@ use crate::timing;
 impl Link {
     pub(super) fn offer(&mut self, now: u64, generation: u32, sdp: &str) {
         let Ok(clean) = sdp::sanitize(SdpKind::Offer, sdp) else { return };
+        if self.is_forged(now, sdp::fingerprint(&clean)) {
+            return;
+        }
         let ufrag = sdp::ufrag(&clean).unwrap_or_default().to_owned();
         // A stranger's generation is a number like any other; far ahead of ours it can only be an attack on the counter.
         if generation == 0 || generation < self.generation || generation - self.generation > 1_000 {
@@ -35,14 +38,21 @@ impl Link {
         self.outputs.push_back(Output::Open(Start::Answer { offer: clean }));
     }
 
-    pub(super) fn answer(&mut self, generation: u32, sdp: &str) {
-        let Phase::Offering { answered: answered @ false, .. } = &mut self.phase else { return };
-        let Some(connection) = self.connection else { return };
+    pub(super) fn answer(&mut self, now: u64, generation: u32, sdp: &str) {
+        let (Phase::Offering { answered: false, .. }, Some(connection)) = (&self.phase, self.connection)
+        else {
+            return;
+        };
         if generation != self.generation {
             return;
         }
         let Ok(clean) = sdp::sanitize(SdpKind::Answer, sdp) else { return };
-        *answered = true;
+        if self.is_forged(now, sdp::fingerprint(&clean)) {
+            return;
+        }
+        if let Phase::Offering { answered, .. } = &mut self.phase {
+            *answered = true;
+        }
         self.outputs.push_back(Output::Do(Command::SetAnswer(connection, clean)));
         self.flush_early();
     }

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 
 use crate::action::{Action, Command, ConnectionId, Event, Input, PeerPath};
 use crate::channel::{Payload, Via};
-use crate::failure::RoomError;
+use crate::failure::{LinkError, RoomError};
 use crate::hello::{Delivery, SessionHello};
 use crate::id::PeerId;
 use crate::limits;
@@ -548,7 +548,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         }
     }
 
-    fn link_failed(&mut self, now: u64, id: PeerId, error: Option<crate::failure::LinkError>) {
+    fn link_failed(&mut self, now: u64, id: PeerId, error: Option<LinkError>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if let Some(session) = &mut peer.session {
             session.direct_failed = true;
@@ -566,6 +566,9 @@ impl<P: Payload, B: Buffer> Node<P, B> {
                 let fresh = self.new_session(now, None, window);
                 self.replace_session(id, fresh);
             }
+            self.actions.push_back(Action::Notify(Event::PeerFailed(id, error)));
+        } else if error == LinkError::WrongCertificate {
+            // An attack is told, though messages find another way.
             self.actions.push_back(Action::Notify(Event::PeerFailed(id, error)));
         }
     }

@@ -1,16 +1,18 @@
 //! Warm connections and their cards: those a joiner brings, and those a resident keeps deposited.
 
+use super::trust::Pledge;
 use super::{Fill, Notice, Room, close_all};
 use crate::action::{Command, ConnectionId, Event, Start};
 use crate::candidate::Candidate;
-use crate::hello::SessionHello;
 use crate::link::Link;
 use crate::members::Member;
 use crate::seal::{self, SecretKey};
-use crate::session::{Listing, RelayMode};
+use crate::session::Listing;
 use crate::signal::{ClientMessage, Join, TokenText};
 use crate::timing;
 
+/// So many connections may fail before the first shows a certificate. Then we join with none, and without direct paths.
+const BARREN_TRIES: u8 = 5;
 /// How many warm connections a resident keeps: two newcomers at once are served without waiting. A joiner has as many, but
 /// brings the card of the first alone, which is what the join waits for.
 const WARM_CONNECTIONS: usize = 2;
@@ -23,6 +25,11 @@ impl Room {
             self.warm_another();
         }
         self.server.starting(now);
+        self.inbox.clear();
+        self.pledge = Pledge::None;
+        if self.fingerprint.is_some() {
+            self.sign();
+        }
         self.warm_until = Some(now + timing::WARM_UP_MS);
         if self.config.gives_tokens {
             // While cards are made. Each join has a new one, so that none is too old.
@@ -67,22 +74,18 @@ impl Room {
         if self.token_until.is_some() {
             return; // Cards are ready first.
         }
+        let Pledge::Signed(hello) = &self.pledge else {
+            return self.join_later(now);
+        };
+        let (hello, Some((key, _))) = (hello.clone(), self.identity) else { return };
         let cards = self.joining.give(true);
         self.join_tags = cards.iter().map(|card| card.tag).collect();
-        let key = self.next_key();
-        self.config.hello.session = Some(SessionHello {
-            page: self.page,
-            key: key.public(),
-            window: self.config.options.window,
-            relay: self.config.options.relay != RelayMode::Never,
-        });
-        self.key = Some(key);
-        let hello = self.config.hello.encode().try_into();
         let join = Join {
             room: self.config.room.as_str().try_into().unwrap_or_default(),
-            // Hello's own limits keep it below this one.
-            hello: hello.unwrap_or_default(),
-            resume: self.server.resume(),
+            hello,
+            key,
+            secret: self.secrets.secret,
+            returns: self.server.id().is_some(),
             cards: cards.into_iter().map(|card| card.card).collect::<Vec<_>>().try_into().unwrap_or_default(),
             token: self.token.take(),
         };
@@ -90,6 +93,21 @@ impl Room {
         // While the server is asked. None where the first was not wanted either.
         while self.joining.len() > 0 && self.joining.len() < WARM_CONNECTIONS {
             self.warm_another();
+        }
+    }
+
+    /// The hello is not signed yet. [`Room::signed`] goes on with the join, unless there is nothing to sign yet: then the
+    /// first description of a connection begins it, or that there will be none.
+    fn join_later(&mut self, now: u64) {
+        if let Pledge::None = self.pledge {
+            if self.joining.len() == 0 {
+                if self.barren >= BARREN_TRIES {
+                    return self.sign();
+                }
+                self.barren += 1;
+                self.warm_another();
+            }
+            self.warm_until = Some(now + timing::WARM_UP_MS);
         }
     }
 
@@ -108,12 +126,9 @@ impl Room {
 
     /// The key of the next stay. Each has its own: whoever learns of this one can read no other, and no counter starts
     /// again under one key.
-    fn next_key(&mut self) -> SecretKey {
-        let (stays, entropy) = (&mut self.stays, &self.config.entropy);
-        self.key_ahead.take().unwrap_or_else(|| {
-            *stays += 1;
-            SecretKey::from_bytes(seal::derive(entropy, "stay", *stays))
-        })
+    pub(super) fn next_key(&mut self) -> SecretKey {
+        self.stays += 1;
+        SecretKey::from_bytes(seal::derive(&self.config.entropy, "stay", self.stays))
     }
 
     /// Deposits cards when there is time, and closes what the join has no use for: making and closing connections holds a
@@ -155,19 +170,17 @@ impl Room {
 
     pub(super) fn local_description(&mut self, now: u64, id: ConnectionId, sdp: String) {
         let sdp = &*self.config.options.privacy.own(sdp);
+        let ours = self.certificate(sdp);
         let pool = [&mut self.joining, &mut self.resident].into_iter().find(|pool| pool.holds(id));
         match pool {
             Some(pool) => {
-                if !pool.local_description(id, sdp) {
+                if !ours || !pool.local_description(id, sdp) {
                     pool.remove(id);
                     self.notices.push_back(Notice::Do(Command::CloseConnection(id)));
                 }
                 self.cards_changed(now);
-                if self.warm_until.is_some() {
-                    // While the browser looks for candidates.
-                    self.key_ahead = Some(self.next_key());
-                }
             }
+            None if !ours => self.connection_lost(now, id),
             None => self.with_link(id, |link| link.local_description(now, sdp)),
         }
     }

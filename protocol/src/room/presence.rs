@@ -3,25 +3,35 @@
 use super::{Notice, Room, close_all, close_member};
 use crate::action::{Command, ConnectionId, Event, SignalingState};
 use crate::control::Control;
-use crate::failure::LinkError;
+use crate::failure::{LinkError, RoomError};
 use crate::id::PeerId;
 use crate::link::{Link, Output};
 use crate::members::Member;
 use crate::session::Listing;
-use crate::signal::{self, ClientMessage, LeaveReason, ServerMessage};
+use crate::signal::{self, ClientMessage, LeaveReason, Refusal, ServerMessage};
 
 impl Room {
-    pub(super) fn server_message(&mut self, now: u64, message: ServerMessage) {
+    /// A message of the server, with what came of checking each member that it introduces.
+    pub(super) fn believe(
+        &mut self,
+        now: u64,
+        message: ServerMessage,
+        verdicts: impl IntoIterator<Item = Result<(), LinkError>>,
+    ) {
         match message {
             ServerMessage::Welcome(welcome) => {
+                if self.identity.is_none_or(|(_, id)| id != welcome.id) {
+                    let detail = "the server calls us by an id that is not ours".to_owned();
+                    return self.close(Some(RoomError::Refused(Refusal::BadMessage, detail)));
+                }
                 let first = self.server.welcomed(now, &welcome);
                 self.notify(Event::Signaling(SignalingState::Connected));
-                self.notices.push_back(Notice::Do(Command::KeepToken(welcome.resume)));
                 if first {
+                    self.notices.push_back(Notice::Do(Command::KeepToken(self.root)));
                     self.notify(Event::Joined(welcome.id));
                 }
-                for member in welcome.members {
-                    self.meet(now, true, member);
+                for (member, verdict) in welcome.members.into_iter().zip(verdicts) {
+                    self.meet(now, true, member, verdict);
                 }
                 // Who is not listed may not have found back to the server yet: its session knows when it is gone.
                 for (id, member) in self.members.iter_mut().filter(|(_, m)| m.listing != Listing::Listed) {
@@ -31,7 +41,9 @@ impl Room {
                 self.fill_cards_soon(now);
             }
             ServerMessage::Joined(member) => {
-                self.meet(now, false, member);
+                if let Some(verdict) = verdicts.into_iter().next() {
+                    self.meet(now, false, member, verdict);
+                }
                 self.fill_cards_soon(now);
             }
             ServerMessage::Left { id, epoch, reason } => {
@@ -70,7 +82,7 @@ impl Room {
     }
 
     /// The server makes a member known: on our own join (`polite`) or on its.
-    fn meet(&mut self, now: u64, polite: bool, mut listed: signal::Member) {
+    fn meet(&mut self, now: u64, polite: bool, mut listed: signal::Member, verdict: Result<(), LinkError>) {
         let warm = match (polite, listed.given) {
             (true, Some(index)) => {
                 let tag = self.join_tags.get(index as usize).copied();
@@ -87,7 +99,7 @@ impl Room {
             // Told twice.
             return close_all(&mut self.notices, warm.map(|warm| warm.connection));
         }
-        let (mut member, error) = Member::read(&listed, &self.config.hello);
+        let (mut member, error) = Member::read(&listed, &self.config.hello, verdict);
         let page = |member: &Member| member.session.map(|session| session.page);
         if known.is_some_and(|known| page(known) != page(&member)) {
             // The same id in another page, which knows nothing of the session.
@@ -101,8 +113,9 @@ impl Room {
             // Both ends came back to the server while their connection lived.
             close_all(&mut self.notices, warm.map(|warm| warm.connection));
             (known.epoch, known.session, known.listing) = (listed.epoch, member.session, Listing::Listed);
+            known.fingerprint = member.fingerprint;
             if let Some(link) = &mut known.link {
-                link.met_again(polite);
+                link.met_again(polite, member.fingerprint);
             }
             return self.notices.push_back(Notice::Meet(id));
         }
@@ -123,7 +136,7 @@ impl Room {
             }
             Some(error) => {
                 close_all(&mut self.notices, warm.map(|warm| warm.connection));
-                self.notices.push_back(Notice::LinkFailed(id, Some(LinkError::Protocol(error))));
+                self.notices.push_back(Notice::LinkFailed(id, Some(error)));
             }
         }
         self.members.insert(id, member);

@@ -223,3 +223,16 @@ proptest! {
         prop_assert!(pair().1.open(&noise).is_err());
     }
 }
+
+#[test]
+fn a_seal_made_anew_opens_nothing_twice() {
+    let heard = Heard::default();
+    let make = || Seal::new(&key(2), BERT, &key(1).public(), ANNE, "demo").unwrap().hearing(heard.clone());
+    let (mut anne, mut bert) = (pair().0, make());
+    let packets = [anne.seal(b"one"), anne.seal(b"two")];
+    assert_eq!(bert.open(&packets[0]).unwrap(), b"one");
+    let mut again = make();
+    assert_eq!(again.open(&packets[0]), Err(SealError::Replayed));
+    assert_eq!(again.open(&packets[1]).unwrap(), b"two");
+    assert_eq!(bert.open(&packets[1]), Err(SealError::Replayed), "neither may the older one");
+}

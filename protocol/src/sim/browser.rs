@@ -65,7 +65,8 @@ impl Browser {
              a=msid-semantic: WMS\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n\
              a=ice-ufrag:{ufrag}\r\na=ice-pwd:{made:024}\r\na=ice-options:trickle\r\n\
              a=fingerprint:sha-256 {}\r\na=setup:{role}\r\na=mid:0\r\na=sctp-port:5000\r\na=max-message-size:262144\r\n",
-            ["AB"; 32].join(":")
+            // Each peer has one certificate.
+            vec![format!("{:02X}:{:02X}", key.0 >> 8 & 0xff, key.0 & 0xff); 16].join(":")
         );
         let (other_end, ice) = (None, Ice::default());
         self.connections.insert(key, Connection { ufrag, remote, answers, candidates, other_end, ice });

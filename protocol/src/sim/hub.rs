@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::Faults;
+use crate::bounded::Text;
 use crate::codec;
-use crate::id::{PeerId, ResumeToken};
+use crate::id::PeerId;
 use crate::limits;
 use crate::random::Random;
 use crate::signal::{
-    self, ClientMessage, Join, LeaveReason, Member, ServerMessage, TaggedCard, Welcome, read_early_join,
+    self, ClientMessage, Join, LeaveReason, Member, Refusal, ServerMessage, TaggedCard, Welcome,
+    read_early_join,
 };
 
 /// A message for one socket.
@@ -66,14 +68,9 @@ impl Hub {
         }
     }
 
-    pub(super) fn upgrade(
-        &mut self,
-        socket: u32,
-        subprotocols: &[String],
-        random: &mut Random,
-    ) -> Vec<Outgoing> {
+    pub(super) fn upgrade(&mut self, socket: u32, subprotocols: &[String]) -> Vec<Outgoing> {
         match subprotocols.iter().find_map(|text| read_early_join(text)) {
-            Some(Ok(join)) => self.join(socket, join, random),
+            Some(Ok(join)) => self.join(socket, join),
             _ => Vec::new(),
         }
     }
@@ -83,7 +80,7 @@ impl Hub {
         let Ok(records) = codec::decode(bytes, limits::MAX_SOCKET_MESSAGE_BYTES) else { return out };
         for message in records.map_while(Result::ok) {
             match message {
-                ClientMessage::Join(join) => out.extend(self.join(socket, join, random)),
+                ClientMessage::Join(join) => out.extend(self.join(socket, join)),
                 ClientMessage::Leave => out.extend(self.remove(socket, LeaveReason::Left)),
                 ClientMessage::Ping { nonce } => out.push(notice(socket, &ServerMessage::Pong { nonce })),
                 ClientMessage::Deposit { replace, cards } => {
@@ -147,22 +144,23 @@ impl Hub {
         told
     }
 
-    fn join(&mut self, socket: u32, join: Join, random: &mut Random) -> Vec<Outgoing> {
+    fn join(&mut self, socket: u32, join: Join) -> Vec<Outgoing> {
         self.tokens.push(join.token.map(|token| token.into_string()));
-        let comes_back = join.resume.is_some();
-        let resume = join.resume.unwrap_or_else(|| {
-            let mut token = [0; 32];
-            token.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random.next_u64().to_le_bytes()));
-            ResumeToken(token)
-        });
-        let mut id = PeerId([0; 16]);
-        id.0.copy_from_slice(&resume.0[..16]);
+        let id = PeerId::of(&join.key, &join.secret.hash());
         let room = join.room.to_string();
-        // A half-open older connection under the same id goes without a notice.
-        self.residents.retain(|r| r.id != id || r.room != room);
+        let mut out = Vec::new();
+        // An older connection under the same id gives way.
+        self.residents.retain(|r| {
+            let replaced = r.id == id && r.room == room;
+            if replaced {
+                let refused = ServerMessage::Refused { refusal: Refusal::Replaced, detail: Text::default() };
+                out.push(notice(r.socket, &refused));
+            }
+            !replaced
+        });
         self.epochs = self.epochs.wrapping_add(1);
         let epoch = self.epochs;
-        let (mut members, mut out) = (Vec::new(), Vec::new());
+        let mut members = Vec::new();
         let mut cards = join.cards.into_vec().into_iter().enumerate();
         for resident in self.residents.iter_mut().filter(|r| r.room == room) {
             let theirs = if resident.cards.is_empty() { None } else { Some(resident.cards.remove(0)) };
@@ -181,14 +179,14 @@ impl Hub {
             out.push(notice(resident.socket, &ServerMessage::Joined(newcomer)));
         }
         let members = members.try_into().unwrap_or_default();
-        let mut welcome = codec::encode(&ServerMessage::Welcome(Welcome { id, epoch, resume, members }));
+        let mut welcome = codec::encode(&ServerMessage::Welcome(Welcome { id, epoch, members }));
         let rate = self.relay_rate;
         codec::push(
             &mut welcome,
             &ServerMessage::RelayPolicy { bytes_per_second: rate, burst: rate.saturating_mul(2) },
         );
         out.push(Outgoing { socket, bytes: welcome, is_signal: false });
-        let left = self.departures.get(&room).filter(|_| comes_back).into_iter().flatten();
+        let left = self.departures.get(&room).filter(|_| join.returns).into_iter().flatten();
         out.extend(left.map(|message| notice(socket, message)));
         self.residents.push(Resident { socket, id, epoch, room, hello: join.hello, cards: Vec::new() });
         out

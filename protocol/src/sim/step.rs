@@ -3,6 +3,7 @@
 use super::app::Bytes;
 use super::{ConnectionKey, Happening, Peer, Tokens, World, browser, hub};
 use crate::action::{Action, Command, Event, Input};
+use crate::identity::{self, Verdict};
 use crate::signal::LeaveReason;
 
 impl World {
@@ -73,6 +74,15 @@ impl World {
             }
             Command::CloseSocket { will_return } => {
                 self.close_socket(peer, if will_return { LeaveReason::Silent } else { LeaveReason::Left });
+            }
+            Command::Sign { number, seed, message } => {
+                let signed = Some(identity::sign(&seed, &message));
+                self.after(1, Happening::Input(peer, Input::Signed(number, signed)));
+            }
+            Command::Check { number, signed, message, .. } => {
+                let valid = identity::verify(&signed, &message);
+                let verdict = if valid { Verdict::Valid } else { Verdict::Forged };
+                self.after(1, Happening::Input(peer, Input::Checked(number, verdict)));
             }
             Command::OpenConnection(id, start) => {
                 if self.chance(self.faults.throw_percent) {
@@ -249,7 +259,7 @@ impl World {
                 match &mut self.hub {
                     None => self.after(delay, Happening::SocketGone(peer, socket)),
                     Some(hub) => {
-                        let out = hub.upgrade(socket, &subprotocols, &mut self.random);
+                        let out = hub.upgrade(socket, &subprotocols);
                         self.after(delay, Happening::SocketOpened(peer, socket));
                         self.deliver(out);
                     }
@@ -257,7 +267,7 @@ impl World {
             }
             Happening::Stray(socket, subprotocols) => {
                 if let Some(hub) = &mut self.hub {
-                    let mut out = hub.upgrade(socket, &subprotocols, &mut self.random);
+                    let mut out = hub.upgrade(socket, &subprotocols);
                     out.extend(hub.remove(socket, LeaveReason::Lost));
                     self.deliver(out);
                 }

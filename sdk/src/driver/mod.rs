@@ -4,6 +4,8 @@
 //! the exports for npm are thin layers over it.
 
 mod buffer;
+#[cfg(feature = "typed")]
+mod certificate;
 mod clock;
 mod connection;
 mod exchange;
@@ -28,6 +30,7 @@ use peerloom_protocol::action::{Action, Command, ConnectionId, Event, Input, Pee
 use peerloom_protocol::call::Event as CallEvent;
 use peerloom_protocol::hello::Hello;
 use peerloom_protocol::id::PeerId;
+use peerloom_protocol::identity::{Signed, Verdict};
 use peerloom_protocol::node::{Config, Node};
 use peerloom_protocol::session::{Options, Transport};
 use peerloom_protocol::sorted_map::SortedMap;
@@ -38,6 +41,8 @@ use web_sys::RtcConfiguration;
 
 use crate::error::Error;
 use buffer::Buffer;
+#[cfg(feature = "typed")]
+pub(crate) use certificate::with_certificate;
 use clock::{Timer, now_ms};
 use connection::{Connection, ConnectionEvent, Report};
 pub(crate) use exchange::End;
@@ -72,6 +77,10 @@ pub(crate) trait Sink {
     /// Something happened to a stream. The bytes are its data, as a view of a larger buffer;
     /// [`Driver::stream_consumed`] is to be told when they are taken.
     fn stream(&self, peer: PeerId, event: &StreamEvent, bytes: Option<&Uint8Array>);
+    /// Sign a message with the key made of the seed, and tell [`Driver::signed`].
+    fn sign(&self, number: u32, seed: &[u8; 32], message: &[u8]);
+    /// Check what a peer is said to have signed, ask the application about the peer, and tell [`Driver::checked`].
+    fn check(&self, number: u32, id: PeerId, signed: &Signed, message: &[u8]);
     /// Something happened to a call. The bytes are its request or response.
     fn call(&self, peer: PeerId, event: &CallEvent, bytes: Option<&Uint8Array>);
 }
@@ -89,7 +98,7 @@ pub(crate) struct Source {
 pub(crate) struct Settings {
     /// The server's WebSocket address, from [`server_address`].
     pub(crate) url: String,
-    /// Handed to every RTCPeerConnection.
+    /// Handed to every RTCPeerConnection; with the one certificate of all.
     pub(crate) configuration: RtcConfiguration,
     /// The room's name.
     pub(crate) room: String,
@@ -217,6 +226,16 @@ impl Driver {
         self.feed(Input::Leave);
     }
 
+    /// The signature that [`Sink::sign`] was asked for.
+    pub(crate) fn signed(&self, number: u32, signed: Option<Signed>) {
+        self.feed(Input::Signed(number, signed));
+    }
+
+    /// What came of [`Sink::check`].
+    pub(crate) fn checked(&self, number: u32, verdict: Verdict) {
+        self.feed(Input::Checked(number, verdict));
+    }
+
     /// The token that [`Event::TokenWanted`] asked for; None when there is none to be had.
     pub(crate) fn give_token(&self, token: Option<String>) {
         self.feed(Input::Token(token));
@@ -308,6 +327,10 @@ impl Driver {
                         driver.feed(Input::ServerAnswers(answers));
                     }
                 });
+            }
+            Command::Sign { number, seed, message } => self.sink.sign(number, &seed, &message),
+            Command::Check { number, id, signed, message } => {
+                self.sink.check(number, id, &signed, &message);
             }
             Command::OpenConnection(id, start) => {
                 let me = self.me.clone();

@@ -20,7 +20,7 @@ use super::compact::{self, Compact};
 use super::format::Format;
 use super::json;
 use super::rpc::Rpc;
-use super::sink::{Events, RoomSink, Shared, TokenSource};
+use super::sink::{Accepted, Events, RoomSink, Shared, TokenSource};
 use super::stream::{Stream, Streams};
 use crate::driver::{self, Driver, PeerStats, Settings, Traffic};
 use crate::error::Error;
@@ -50,6 +50,7 @@ pub struct Builder {
     configuration: RtcConfiguration,
     join_timeout_ms: u64,
     token: Option<TokenSource>,
+    accepted: Option<Accepted>,
     options: Options,
     resume: bool,
 }
@@ -117,6 +118,13 @@ impl Builder {
         F: Future<Output = Option<String>> + 'static,
     {
         self.token = Some(TokenSource(Rc::new(move || Box::pin(source()))));
+        self
+    }
+
+    /// Says of an id whether it is one to be connected with, the `pinned` of TypeScript. Nothing is sent to anybody else,
+    /// whatever the server says. Without it everybody in the room is accepted.
+    pub fn accept(mut self, accepts: impl Fn(PeerId) -> bool + 'static) -> Self {
+        self.accepted = Some(Accepted(Rc::new(accepts)));
         self
     }
 
@@ -196,13 +204,14 @@ impl Builder {
         if self.options.privacy.relay_only {
             self.configuration.set_ice_transport_policy(RtcIceTransportPolicy::Relay);
         }
+        let configuration = driver::with_certificate(&self.configuration).await?;
         let (joined_tx, joined) = oneshot::channel();
         let gives_tokens = self.token.is_some();
-        let shared = Shared::new(channels, methods.len(), joined_tx, self.token);
+        let shared = Shared::new(channels, methods.len(), joined_tx, self.token, self.accepted);
         let shared = Rc::new(RefCell::new(shared));
         let settings = Settings {
             url: driver::server_address(&self.url)?,
-            configuration: self.configuration,
+            configuration,
             room: self.room,
             hello,
             join_timeout_ms: self.join_timeout_ms,
@@ -240,6 +249,7 @@ impl Room {
             configuration: RtcConfiguration::new(),
             join_timeout_ms: timing::JOIN_MS,
             token: None,
+            accepted: None,
             options: Options::default(),
             resume: true,
         }

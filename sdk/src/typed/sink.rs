@@ -15,6 +15,7 @@ use peerloom_protocol::action::Event;
 use peerloom_protocol::call::{CallFailure, CallId, Event as CallEvent, code};
 use peerloom_protocol::hello::Delivery;
 use peerloom_protocol::id::PeerId;
+use peerloom_protocol::identity::{self, Signed, Verdict};
 use peerloom_protocol::stream::{Event as StreamEvent, StreamId};
 
 use super::mailbox::{self, Readers};
@@ -67,6 +68,16 @@ impl std::fmt::Debug for TokenSource {
     }
 }
 
+/// Says who is accepted.
+#[derive(Clone)]
+pub(super) struct Accepted(pub(super) Rc<dyn Fn(PeerId) -> bool>);
+
+impl std::fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Accepted")
+    }
+}
+
 /// What became of a call.
 type Answer = Result<Vec<u8>, CallFailure>;
 
@@ -78,6 +89,7 @@ pub(super) struct Shared {
     events: Vec<mpsc::Sender<RoomEvent>>,
     joined: Option<oneshot::Sender<Result<PeerId, Error>>>,
     token: Option<TokenSource>,
+    accepted: Option<Accepted>,
     pub(super) peers: BTreeMap<PeerId, String>,
     /// Those of them to whom there has been a path.
     connected: BTreeSet<PeerId>,
@@ -99,6 +111,7 @@ impl Shared {
         methods: usize,
         joined: oneshot::Sender<Result<PeerId, Error>>,
         token: Option<TokenSource>,
+        accepted: Option<Accepted>,
     ) -> Self {
         let readers = channels.iter().map(|_| Rc::new(RefCell::new(Readers::new()))).collect();
         Self {
@@ -107,6 +120,7 @@ impl Shared {
             events: Vec::new(),
             joined: Some(joined),
             token,
+            accepted,
             peers: BTreeMap::new(),
             connected: BTreeSet::new(),
             driver: Weak::new(),
@@ -150,7 +164,30 @@ impl Shared {
 /// The driver's way to [`Shared`], which lives as long as the room's handles.
 pub(super) struct RoomSink(pub(super) Weak<RefCell<Shared>>);
 
+impl RoomSink {
+    fn driver(&self) -> Option<Rc<Driver>> {
+        self.0.upgrade()?.borrow().driver.upgrade()
+    }
+}
+
 impl Sink for RoomSink {
+    fn sign(&self, number: u32, seed: &[u8; 32], message: &[u8]) {
+        if let Some(driver) = self.driver() {
+            driver.signed(number, Some(identity::sign(seed, message)));
+        }
+    }
+
+    fn check(&self, number: u32, id: PeerId, signed: &Signed, message: &[u8]) {
+        let Some(driver) = self.driver() else { return };
+        let accepted = self.0.upgrade().and_then(|shared| shared.borrow().accepted.clone());
+        let verdict = match accepted {
+            _ if !identity::verify(signed, message) => Verdict::Forged,
+            Some(Accepted(accepts)) if !accepts(id) => Verdict::NotAccepted,
+            _ => Verdict::Valid,
+        };
+        driver.checked(number, verdict);
+    }
+
     fn event(&self, event: &Event) {
         let Some(shared) = self.0.upgrade() else { return };
         let shared = &mut *shared.borrow_mut();

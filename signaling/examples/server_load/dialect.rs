@@ -2,7 +2,7 @@
 
 use peerloom_protocol::bounded::List;
 use peerloom_protocol::codec;
-use peerloom_protocol::id::PeerId;
+use peerloom_protocol::id::{PeerId, ReturnSecret};
 use peerloom_protocol::signal::{
     CardBytes, ClientMessage, Join, ServerMessage, TaggedCard, Welcome, early_join,
 };
@@ -62,7 +62,9 @@ impl Dialect {
                 let join = Join {
                     room: format!("room-{room}").as_str().try_into()?,
                     hello: vec![b'h'; HELLO_BYTES].try_into()?,
-                    resume: None,
+                    key: [0; 32],
+                    secret: secret(number),
+                    returns: false,
                     cards: List::default(),
                     token: None,
                 };
@@ -139,4 +141,11 @@ impl Dialect {
         let deposit = ClientMessage::Deposit { replace: true, cards: cards.try_into()? };
         Ok(socket::client_frame(Opcode::Binary, &codec::encode(&deposit)))
     }
+}
+
+/// Another for each number, so that each connection is another member.
+fn secret(number: usize) -> ReturnSecret {
+    let mut secret = [0; 32];
+    secret[..8].copy_from_slice(&(number as u64).to_be_bytes());
+    ReturnSecret(secret)
 }

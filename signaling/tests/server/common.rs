@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use peerloom_protocol::bounded::List;
 use peerloom_protocol::codec;
+use peerloom_protocol::id::ReturnSecret;
 use peerloom_protocol::signal::{
     CardBytes, ClientMessage, Join, LeaveReason, Member, Refusal, ServerMessage, TaggedCard, Welcome,
     early_join,
@@ -240,12 +242,22 @@ impl Client {
     }
 }
 
-/// A join without extras.
+/// Another for each join, so that each has an id of its own.
+fn fresh_secret() -> ReturnSecret {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut secret = [0; 32];
+    secret[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    ReturnSecret(secret)
+}
+
+/// A join without extras, by somebody new.
 pub(crate) fn join(room: &str, hello: &str) -> Join {
     Join {
         room: room.try_into().unwrap(),
         hello: hello.as_bytes().to_vec().try_into().unwrap(),
-        resume: None,
+        key: [1; 32],
+        secret: fresh_secret(),
+        returns: false,
         cards: List::default(),
         token: None,
     }

@@ -1,37 +1,40 @@
 //! Coming back under the same id, and nobody else doing so.
 
-use peerloom_protocol::id::ResumeToken;
-use peerloom_protocol::signal::{ClientMessage, LeaveReason, Refusal, ServerMessage, Welcome};
+use peerloom_protocol::id::PeerId;
+use peerloom_protocol::signal::{ClientMessage, Join, LeaveReason, Refusal, ServerMessage, Welcome};
 use peerloom_signaling::Config;
 
 use crate::common::{Client, Server, assert_left, join, signal};
 
-async fn resume(server: &Server, room: &str, token: ResumeToken) -> (Client, Welcome) {
-    let mut join = join(room, "back");
-    join.resume = Some(token);
-    Client::join(server, join).await
+/// Comes back as who joined so.
+async fn resume(server: &Server, room: &str, joined: &Join) -> (Client, Welcome) {
+    let room = room.try_into().unwrap();
+    Client::join(server, Join { room, returns: true, ..joined.clone() }).await
 }
 
 #[tokio::test]
 async fn the_id_survives_a_restart_of_the_server() {
     let server = Server::start().await;
     let port = server.address.port();
-    let (_client, before) = Client::join(&server, join("r", "ann")).await;
+    let ann = join("r", "ann");
+    let (_client, before) = Client::join(&server, ann.clone()).await;
+    assert_eq!(before.id, PeerId::of(&ann.key, &ann.secret.hash()));
     server.stop().await;
 
     let server = Server::on(Config::default(), port).await;
-    let (_client, after) = resume(&server, "r", before.resume).await;
-    assert_eq!((after.id, after.resume), (before.id, before.resume));
+    let (_client, after) = resume(&server, "r", &ann).await;
+    assert_eq!(after.id, before.id);
 }
 
 #[tokio::test]
 async fn a_newer_connection_takes_over_and_the_others_see_no_gap() {
     let server = Server::start().await;
     let (mut watcher, watcher_welcome) = Client::join(&server, join("r", "watcher")).await;
-    let (mut old, before) = Client::join(&server, join("r", "ann")).await;
+    let ann = join("r", "ann");
+    let (mut old, before) = Client::join(&server, ann.clone()).await;
     watcher.joined().await;
 
-    let (mut new, after) = resume(&server, "r", before.resume).await;
+    let (mut new, after) = resume(&server, "r", &ann).await;
     assert_eq!(after.id, before.id);
     assert_ne!(after.epoch, before.epoch);
     let listed: Vec<_> = after.members.iter().map(|member| member.id).collect();
@@ -55,7 +58,8 @@ async fn a_newer_connection_takes_over_and_the_others_see_no_gap() {
 async fn who_comes_back_is_told_who_left_meanwhile() {
     let server = Server::start().await;
     let (mut watcher, _) = Client::join(&server, join("r", "watcher")).await;
-    let (away, before) = Client::join(&server, join("r", "ann")).await;
+    let ann = join("r", "ann");
+    let (away, before) = Client::join(&server, ann.clone()).await;
     let (mut polite, goodbye) = Client::join(&server, join("r", "bob")).await;
     let (broken, lost) = Client::join(&server, join("r", "cem")).await;
     for _ in 0..3 {
@@ -68,7 +72,7 @@ async fn who_comes_back_is_told_who_left_meanwhile() {
     drop(broken);
     assert_left(&mut watcher, &lost, LeaveReason::Lost).await;
 
-    let (mut back, _) = resume(&server, "r", before.resume).await;
+    let (mut back, _) = resume(&server, "r", &ann).await;
     assert_left(&mut back, &goodbye, LeaveReason::Left).await;
     assert_left(&mut back, &lost, LeaveReason::Lost).await;
 
@@ -81,31 +85,28 @@ async fn who_comes_back_is_told_who_left_meanwhile() {
 #[tokio::test]
 async fn one_id_may_be_in_two_rooms() {
     let server = Server::start().await;
-    let (mut one, before) = Client::join(&server, join("one", "ann")).await;
-    let (mut two, after) = resume(&server, "two", before.resume).await;
+    let ann = join("one", "ann");
+    let (mut one, before) = Client::join(&server, ann.clone()).await;
+    let (mut two, after) = resume(&server, "two", &ann).await;
     assert_eq!(before.id, after.id);
     one.assert_quiet().await;
     two.assert_quiet().await;
 }
 
 #[tokio::test]
-async fn another_token_is_another_id() {
+async fn without_the_secret_or_the_key_one_is_somebody_else() {
     let server = Server::start().await;
-    let (mut ann, welcome) = Client::join(&server, join("r", "ann")).await;
-    let mut guess = welcome.resume;
-    guess.0[31] ^= 1;
-    let (_eve, eve) = resume(&server, "r", guess).await;
+    let ann = join("r", "ann");
+    let (mut client, welcome) = Client::join(&server, ann.clone()).await;
+    // What a member of the room knows of it: the hello and the key, and the hash of the secret.
+    let mut guess = ann.clone();
+    guess.secret.0 = ann.secret.hash();
+    let (_eve, eve) = resume(&server, "r", &guess).await;
     assert_ne!(eve.id, welcome.id);
-    assert_eq!(ann.joined().await.id, eve.id);
-    ann.assert_quiet().await;
-}
-
-#[tokio::test]
-async fn tokens_and_ids_do_not_repeat() {
-    let server = Server::start().await;
-    let mut seen = std::collections::HashSet::new();
-    for _ in 0..50 {
-        let (_client, welcome) = Client::join(&server, join("r", "x")).await;
-        assert!(seen.insert(welcome.id) && welcome.resume.0 != [0; 32]);
-    }
+    assert_eq!(client.joined().await.id, eve.id);
+    // And with the secret, but another key, which peers would check.
+    let (_eve, eve) = resume(&server, "r", &Join { key: [2; 32], ..ann.clone() }).await;
+    assert_ne!(eve.id, welcome.id);
+    assert_eq!(client.joined().await.id, eve.id);
+    client.assert_quiet().await;
 }

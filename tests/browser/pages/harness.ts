@@ -78,6 +78,7 @@ export interface Joining {
   peerTimeoutMs?: number;
   privacy?: "relay-only";
   lan?: boolean;
+  pinned?: readonly string[] | ((id: string) => boolean | Promise<boolean>);
   resume?: boolean;
   signal?: AbortSignal;
   /** Keeps no record of messages: the test listens by itself. */

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createServer, type Server as Listener } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
+import { idOfJoin } from "./wire.ts";
 
 /** RFC 6455, section 1.3. */
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -15,7 +16,10 @@ function message(opcode: number, payload: readonly number[]): Buffer {
   return Buffer.from([0x80 | opcode, ...size, ...payload]);
 }
 
-/** Says the same to everyone who comes, and reads nothing. Dispose of it to stop it. */
+/** What it says to the page that has this id. */
+export type Says = (id: string) => (readonly number[])[];
+
+/** Says the same to everyone who comes, and reads nothing but who that is. Dispose of it to stop it. */
 export class FakeServer implements AsyncDisposable {
   readonly #listener: Listener;
   readonly #sockets = new Set<Duplex>();
@@ -27,7 +31,7 @@ export class FakeServer implements AsyncDisposable {
   }
 
   /** Sends these frames, then closes with the code if there is one. Without frames it refuses the upgrade. */
-  static async start(frames: (readonly number[])[] | undefined, closeCode?: number): Promise<FakeServer> {
+  static async start(says: Says | undefined, closeCode?: number): Promise<FakeServer> {
     // As the real one answers what is no WebSocket: pages ask so whether a server is there.
     const listener = createServer((_, response) => response.writeHead(426).end());
     listener.listen(0, "127.0.0.1");
@@ -37,8 +41,7 @@ export class FakeServer implements AsyncDisposable {
       server.#sockets.add(socket);
       socket.on("error", () => socket.destroy());
       socket.on("data", () => {});
-      if (frames === undefined)
-        return void socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+      if (says === undefined) return void socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
       const accept = createHash("sha1").update(`${headers["sec-websocket-key"]}${GUID}`).digest("base64");
       const lines = [
         "HTTP/1.1 101 Switching Protocols",
@@ -48,7 +51,9 @@ export class FakeServer implements AsyncDisposable {
         "Sec-WebSocket-Protocol: peerloom.v1",
       ];
       socket.write(`${lines.join("\r\n")}\r\n\r\n`);
-      for (const frame of frames) socket.write(message(2, frame));
+      const offered = headers["sec-websocket-protocol"]?.split(", ") ?? [];
+      const id = idOfJoin(offered.find((protocol) => protocol.startsWith("join.")) ?? "");
+      for (const frame of says(id)) socket.write(message(2, frame));
       if (closeCode !== undefined) socket.write(message(8, [closeCode >> 8, closeCode & 255]));
     });
     return server;

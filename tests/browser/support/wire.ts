@@ -1,5 +1,5 @@
 // Bytes of the wire format written by hand, for clients, servers and members that are not of this version.
-import { randomBytes } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, randomBytes, sign } from "node:crypto";
 
 type Bytes = readonly number[];
 
@@ -39,18 +39,62 @@ export const helloRecord: Bytes = [
 /** Kind 1 of a hello: page, key, window, and that it talks through the server. */
 export const sessionRecord = (): Bytes => [1, ...randomBytes(8), ...randomBytes(32), ...varint(1 << 20), 1];
 
-/** What a client says first: the room, its hello, no resume token, no cards, no admission token. */
-export const joinRecord = (room: string, hello: Bytes): Bytes => [
-  0,
-  ...text(room),
-  ...withLength(hello),
-  0,
-  0,
-  0,
-];
+const sha256 = (...parts: Uint8Array[]) =>
+  parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
 
-/** What a server says first to whoever is alone: id, epoch, resume token, no members. */
-export const welcomeRecord = (): Bytes => [0, ...randomBytes(16), 1, ...randomBytes(32), 0];
+/** A member's key and secret, and the id that is made of them. */
+export class Someone {
+  readonly secret = randomBytes(32);
+  readonly #private = createPrivateKey({
+    key: Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), randomBytes(32)]),
+    format: "der",
+    type: "pkcs8",
+  });
+  readonly key = createPublicKey(this.#private).export({ format: "der", type: "spki" }).subarray(-32);
+  readonly id = idOf(this.key, this.secret);
+
+  /** Kind 2 of a hello, and its last record: with some certificate, and signed with what stands before it. */
+  identityRecord(room: string, before: Bytes): Bytes {
+    const [fingerprint, hash] = [randomBytes(32), sha256(this.secret)];
+    const said = [
+      Buffer.from("peerloom hello 1"),
+      Buffer.from(text(room)),
+      fingerprint,
+      hash,
+      Buffer.from(before),
+    ];
+    return [2, ...fingerprint, ...this.key, ...hash, ...sign(null, Buffer.concat(said), this.#private)];
+  }
+
+  /** What it says first: the room, its hello, who it is, that it is new, no cards, no admission token. */
+  joinRecord(room: string, hello: Bytes): Bytes {
+    return [0, ...text(room), ...withLength(hello), ...this.key, ...this.secret, 0, 0, 0];
+  }
+}
+
+/** The id of a key and a secret, as text. */
+export function idOf(key: Uint8Array, secret: Uint8Array): string {
+  return sha256(Buffer.from("peerloom id 2"), key, sha256(secret)).subarray(0, 16).toString("base64url");
+}
+
+/** The id of whoever sends this subprotocol value with a join. */
+export function idOfJoin(early: string): string {
+  let rest: Buffer = Buffer.from(early.replace("join.", ""), "base64url").subarray(1);
+  const skipVarint = () => {
+    rest = rest.subarray(rest.findIndex((byte) => byte < 128) + 1);
+  };
+  skipVarint(); // The record's length,
+  rest = rest.subarray(1); // its kind,
+  for (const _ of ["room", "hello"]) {
+    const length = readVarint(rest);
+    skipVarint();
+    rest = rest.subarray(length);
+  }
+  return idOf(rest.subarray(0, 32), rest.subarray(32, 64));
+}
+
+/** What a server says first to whoever is alone: its id, its epoch, no members. */
+export const welcomeRecord = (id: string): Bytes => [0, ...Buffer.from(id, "base64url"), 1, 0];
 
 /** A signal to a stay of a member. */
 export const signalRecord = (to: string, epoch: number, envelope: Bytes): Bytes => [

@@ -1,0 +1,385 @@
+//! A server that lies about who is who, against the core alone: a page is told by hand what such a server would say.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use peerloom_protocol::action::{Action, Command, ConnectionId, Event, Input};
+use peerloom_protocol::bounded::List;
+use peerloom_protocol::codec;
+use peerloom_protocol::envelope::Envelope;
+use peerloom_protocol::failure::RoomError;
+use peerloom_protocol::hello::{Delivery, Hello, SessionHello};
+use peerloom_protocol::id::{PeerId, ResumeToken, ReturnSecret};
+use peerloom_protocol::identity::{self, Identity, Signed, Verdict};
+use peerloom_protocol::limits;
+use peerloom_protocol::node::{Config, Node};
+use peerloom_protocol::sdp;
+use peerloom_protocol::session::Options;
+use peerloom_protocol::signal::{
+    HelloBytes, Join, LeaveReason, Member, Refusal, ServerMessage, Welcome, read_early_join,
+};
+use peerloom_protocol::sim::app::Bytes;
+use peerloom_protocol::timing;
+
+const OFFER: &str = include_str!("fixtures/chromium-156-offer-addresses.sdp");
+
+fn channels() -> Hello {
+    Hello::new([("chat".to_owned(), Delivery::Ordered, "json".to_owned())], r#""Ada""#).unwrap()
+}
+
+fn config() -> Config {
+    Config {
+        room: "demo".to_owned(),
+        hello: channels(),
+        join_timeout_ms: timing::JOIN_MS,
+        resume: None,
+        gives_tokens: false,
+        options: Options::default(),
+        entropy: [3; 32],
+    }
+}
+
+/// A page that does what it is told, and keeps what the core wants done.
+struct Page {
+    node: Node<Rc<[u8]>, Bytes>,
+    join: Option<Join>,
+    events: Vec<Event>,
+    /// Signatures to check, which wait here when they are not answered at once.
+    checks: VecDeque<(u32, Signed, Vec<u8>)>,
+    answers: bool,
+    connections: u32,
+    /// It opened another socket, in which the join is the first message.
+    came_back: bool,
+    /// Answers that connections were given.
+    answered: u32,
+}
+
+impl Page {
+    fn new(resume: Option<ResumeToken>) -> Self {
+        let mut page = Self {
+            node: Node::new(Config { resume, ..config() }).unwrap(),
+            join: None,
+            events: Vec::new(),
+            checks: VecDeque::new(),
+            answers: true,
+            connections: 0,
+            came_back: false,
+            answered: 0,
+        };
+        page.feed(Input::Start);
+        page
+    }
+
+    fn feed(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            self.node.handle(1_000, input);
+            while let Some(action) = self.node.poll_action() {
+                match action {
+                    Action::Notify(event) => self.events.push(event),
+                    Action::Do(command) => self.carry_out(command, &mut inputs),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command, inputs: &mut VecDeque<Input>) {
+        match command {
+            Command::OpenConnection(id, _) => {
+                self.connections += 1;
+                inputs.push_back(Input::LocalDescription(id, OFFER.to_owned()));
+                inputs.push_back(Input::GatheringComplete(id));
+            }
+            Command::SetAnswer(..) => self.answered += 1,
+            Command::OpenSocket { subprotocols } => {
+                let early = subprotocols.iter().find_map(|text| read_early_join(text));
+                self.came_back = early.is_none();
+                if let Some(join) = early {
+                    self.join = Some(join.unwrap());
+                }
+            }
+            Command::Sign { number, seed, message } => {
+                inputs.push_back(Input::Signed(number, Some(identity::sign(&seed, &message))));
+            }
+            Command::Check { number, signed, message, .. } if self.answers => {
+                inputs.push_back(Input::Checked(number, verdict(&signed, &message)));
+            }
+            Command::Check { number, signed, message, .. } => {
+                self.checks.push_back((number, signed, message));
+            }
+            _ => {}
+        }
+    }
+
+    fn hear(&mut self, message: &ServerMessage) {
+        self.feed(Input::SocketMessage(codec::encode(message)));
+    }
+
+    fn id(&self) -> PeerId {
+        let join = self.join.as_ref().unwrap();
+        PeerId::of(&join.key, &join.secret.hash())
+    }
+
+    fn welcome(&mut self, members: Vec<Member>) {
+        let welcome = Welcome { id: self.id(), epoch: 1, members: members.try_into().unwrap() };
+        self.hear(&ServerMessage::Welcome(welcome));
+    }
+
+    /// Why there is no connection with each peer that there is none with.
+    fn failures(&self) -> Vec<(PeerId, &'static str)> {
+        let failed = self.events.iter().filter_map(|event| match event {
+            Event::PeerFailed(id, error) => Some((*id, error.code())),
+            _ => None,
+        });
+        failed.collect()
+    }
+}
+
+fn verdict(signed: &Signed, message: &[u8]) -> Verdict {
+    if identity::verify(signed, message) { Verdict::Valid } else { Verdict::Forged }
+}
+
+/// Somebody else in the room, as an honest server would describe it.
+struct Other {
+    seed: [u8; 32],
+    secret: ReturnSecret,
+    fingerprint: [u8; 32],
+    hello: Hello,
+}
+
+impl Other {
+    fn new(byte: u8) -> Self {
+        let session = SessionHello { page: [byte; 8], key: [9; 32], window: 1 << 20, relay: true };
+        let hello = Hello { session: Some(session), ..channels() };
+        Self { seed: [byte; 32], secret: ReturnSecret([byte; 32]), fingerprint: [7; 32], hello }
+    }
+
+    fn identity(&self, room: &str) -> Identity {
+        let (fingerprint, secret_hash) = (self.fingerprint, self.secret.hash());
+        let statement = identity::statement(room, &fingerprint, &secret_hash, &self.hello.encode_unsigned());
+        let Signed { key, signature } = identity::sign(&self.seed, &statement);
+        Identity { fingerprint, key, secret_hash, signature }
+    }
+
+    fn id(&self) -> PeerId {
+        self.identity("demo").id()
+    }
+
+    fn hello(&self) -> Vec<u8> {
+        Hello { identity: Some(self.identity("demo")), ..self.hello.clone() }.encode()
+    }
+
+    fn listed(&self) -> Member {
+        self.with(self.hello())
+    }
+
+    fn with(&self, hello: Vec<u8>) -> Member {
+        Member { id: self.id(), epoch: 2, hello: hello.try_into().unwrap(), card: None, given: None }
+    }
+}
+
+/// The code that a page gives for a member that is described so; None when it begins to connect.
+fn judged(member: Member) -> Option<&'static str> {
+    let mut page = Page::new(None);
+    page.welcome(vec![member]);
+    let joined = page.events.iter().any(|event| matches!(event, Event::PeerJoined { .. }));
+    assert!(joined, "everybody the server names is told");
+    page.failures().first().map(|(_, code)| *code)
+}
+
+#[test]
+fn whatever_bit_of_a_hello_is_changed_it_is_not_believed() {
+    let other = Other::new(5);
+    assert_eq!(judged(other.listed()), None);
+    let hello = other.hello();
+    for index in 0..hello.len() {
+        for bit in [1, 0x80] {
+            let mut changed = hello.clone();
+            changed[index] ^= bit;
+            let code = judged(other.with(changed));
+            assert!(code.is_some(), "bit {bit} of byte {index}");
+        }
+    }
+    // Cut short, and with more behind it.
+    for len in 0..hello.len() {
+        assert!(judged(other.with(hello[..len].to_vec())).is_some(), "{len} bytes of it");
+    }
+    assert!(judged(other.with([&hello[..], &[1, 99]].concat())).is_some());
+}
+
+#[test]
+fn a_hello_for_another_room_or_of_another_id_is_not_believed() {
+    let (other, another) = (Other::new(5), Other::new(6));
+    let elsewhere = Hello { identity: Some(other.identity("elsewhere")), ..other.hello.clone() };
+    assert_eq!(judged(other.with(elsewhere.encode())), Some("forged-identity"));
+    assert_eq!(judged(other.with(another.hello())), Some("forged-identity"));
+    // The key of one, with the other's hash of a secret.
+    let mut mixed = other.identity("demo");
+    mixed.secret_hash = another.secret.hash();
+    let hello = Hello { identity: Some(mixed), ..other.hello.clone() };
+    assert_eq!(judged(other.with(hello.encode())), Some("forged-identity"));
+}
+
+#[test]
+fn of_a_peer_that_is_not_believed_nothing_is_taken_over() {
+    let (mut page, other) = (Page::new(None), Other::new(5));
+    let mut hello = other.hello();
+    *hello.last_mut().unwrap() ^= 1;
+    page.welcome(vec![other.with(hello)]);
+    let before = page.connections;
+    let metadata = page.events.iter().find_map(|event| match event {
+        Event::PeerJoined { metadata, .. } => Some(metadata.clone()),
+        _ => None,
+    });
+    assert_eq!(metadata.as_deref(), Some(""));
+    assert_eq!(page.failures(), [(other.id(), "forged-identity")]);
+    assert_eq!(page.connections, before, "and no connection is made for it");
+    assert!(page.node.send(1_000, 0, vec![b"\"secret\"".to_vec().into()], Some(other.id()), None).is_err());
+}
+
+#[test]
+fn a_card_or_description_with_another_certificate_is_not_used() {
+    let card = sdp::parse_local(OFFER).unwrap();
+    let mut other = Other::new(5);
+    for (fingerprint, code, answered) in
+        [(card.fingerprint, None, 1), (other.fingerprint, Some("wrong-certificate"), 0)]
+    {
+        other.fingerprint = fingerprint;
+        let offer = Envelope::Offer { generation: 1, sdp: OFFER.try_into().unwrap() };
+        let late = Envelope::Card { card: card.encode().try_into().unwrap() };
+        let first = Member { card: Some(card.encode().try_into().unwrap()), ..other.listed() };
+        for (listed, envelope) in [(first, None), (other.listed(), Some(late)), (other.listed(), Some(offer))]
+        {
+            let mut page = Page::new(None);
+            page.welcome(vec![listed]);
+            let opened = page.connections;
+            let is_offer = matches!(envelope, Some(Envelope::Offer { .. }));
+            if let Some(envelope) = envelope {
+                let envelope = envelope.encode().unwrap();
+                page.hear(&ServerMessage::Signal { from: other.id(), epoch: 2, envelope });
+            }
+            assert_eq!(page.failures().first().map(|(_, code)| *code), code);
+            if is_offer {
+                assert_eq!(page.connections - opened, answered, "a connection that answers");
+            } else {
+                assert_eq!(page.answered, answered);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_server_says_waits_until_what_came_before_is_checked() {
+    let (mut page, first, second) = (Page::new(None), Other::new(5), Other::new(6));
+    page.answers = false;
+    page.welcome(vec![first.listed(), second.listed()]);
+    let left = ServerMessage::Left { id: first.id(), epoch: 2, reason: LeaveReason::Left };
+    page.hear(&left);
+    assert_eq!(page.checks.len(), 2);
+    assert!(!page.events.iter().any(|event| matches!(event, Event::Joined(_))));
+    // The second is answered first, and the first only once.
+    let checks: Vec<_> = page.checks.drain(..).collect();
+    for (number, signed, message) in checks.iter().rev() {
+        page.feed(Input::Checked(*number, verdict(signed, message)));
+        page.feed(Input::Checked(*number, Verdict::Forged));
+    }
+    page.feed(Input::Checked(99, Verdict::Valid));
+    assert_eq!(page.failures(), []);
+    let told: Vec<_> = page
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::PeerJoined { id, .. } => Some((*id, "joined")),
+            Event::PeerLeft(id, _) => Some((*id, "left")),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [(first.id(), "joined"), (second.id(), "joined"), (first.id(), "left")]);
+}
+
+#[test]
+fn a_server_that_says_ever_more_meanwhile_is_left() {
+    let (mut page, other) = (Page::new(None), Other::new(5));
+    page.answers = false;
+    page.welcome(vec![other.listed()]);
+    let before = page.join.take().is_some();
+    assert!(before);
+    for nonce in 0..=limits::MAX_WAITING_MESSAGES as u32 {
+        page.hear(&ServerMessage::Pong { nonce });
+    }
+    page.feed(Input::TimedOut);
+    let checks: Vec<_> = page.checks.drain(..).collect();
+    for (number, signed, message) in checks {
+        page.feed(Input::Checked(number, verdict(&signed, &message)));
+    }
+    assert!(!page.events.iter().any(|event| matches!(event, Event::Joined(_))), "it begins anew");
+}
+
+#[test]
+fn after_very_many_others_a_page_takes_another_key_and_remembers_none() {
+    let mut page = Page::new(None);
+    page.welcome(Vec::new());
+    page.hear(&ServerMessage::RelayPolicy { bytes_per_second: 1 << 20, burst: 1 << 20 });
+    let key = |page: &Page| Hello::decode(&page.join.as_ref().unwrap().hello).unwrap().session.unwrap().key;
+    let (first, mut other) = (key(&page), Other::new(5));
+    for number in 0..=limits::MAX_STAYS_HEARD as u32 {
+        assert_eq!(key(&page), first, "after {number}");
+        let mut session = other.hello.session.unwrap();
+        session.key[..4].copy_from_slice(&number.to_be_bytes());
+        other.hello.session = Some(session);
+        page.hear(&ServerMessage::Joined(other.listed()));
+        page.hear(&ServerMessage::Left { id: other.id(), epoch: 2, reason: LeaveReason::Left });
+    }
+    page.feed(Input::TimedOut);
+    assert!(page.came_back, "it joins again");
+}
+
+#[test]
+fn a_page_ends_when_it_is_called_by_another_id() {
+    let mut page = Page::new(None);
+    let welcome = Welcome { id: PeerId([1; 16]), epoch: 1, members: List::default() };
+    page.hear(&ServerMessage::Welcome(welcome));
+    let Some(Event::Closed(Some(RoomError::Refused(refusal, _)))) = page.events.last() else {
+        panic!("{:?}", page.events)
+    };
+    assert_eq!(*refusal, Refusal::BadMessage);
+}
+
+#[test]
+fn a_page_that_cannot_sign_says_so() {
+    let mut page = Page::new(None);
+    // The second stay, whose signature is not there.
+    page.welcome(Vec::new());
+    page.feed(Input::Signed(1, None));
+    assert!(!page.events.iter().any(|event| matches!(event, Event::Closed(_))), "nobody waits for that one");
+    let mut node: Node<Rc<[u8]>, Bytes> = Node::new(config()).unwrap();
+    node.handle(0, Input::Start);
+    node.handle(0, Input::LocalDescription(ConnectionId(1), OFFER.to_owned()));
+    let mut codes = Vec::new();
+    node.handle(0, Input::Signed(1, None));
+    while let Some(action) = node.poll_action() {
+        if let Action::Notify(Event::Closed(error)) = action {
+            codes.push(error.map(|error| error.code()));
+        }
+    }
+    assert_eq!(codes, [Some("no-signature")]);
+}
+
+#[test]
+fn the_same_page_has_the_same_id_and_says_nothing_of_what_it_is_made_of() {
+    let token = ResumeToken([8; 32]);
+    let [one, again] = [Page::new(Some(token)), Page::new(Some(token))];
+    assert_eq!(one.id(), again.id());
+    assert_ne!(one.id(), Page::new(None).id());
+    let join = one.join.unwrap();
+    let hello = Hello::decode(&join.hello).unwrap();
+    let identity = hello.identity.unwrap();
+    assert_eq!((identity.id(), identity.key), (again.id(), join.key));
+    // Members see the hello, and the server sees the secret as well; nobody sees the token.
+    let seen = |haystack: &[u8], needle: &[u8]| haystack.windows(needle.len()).any(|found| found == needle);
+    let hello: &HelloBytes = &join.hello;
+    assert!(!seen(hello, &join.secret.0) && !seen(hello, &token.0));
+    assert_ne!(join.secret.0, token.0);
+}
