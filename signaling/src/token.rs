@@ -117,19 +117,31 @@ impl TokenKeys {
     pub fn read(path: &Path, audience: Option<String>) -> Result<Self, TokenKeysError> {
         let text =
             fs::read_to_string(path).map_err(|error| TokenKeysError::Unreadable(path.into(), error))?;
+        Self::parse(path, &text, audience)
+    }
+
+    /// Reads keys from the text of the file `path`.
+    fn parse(path: &Path, text: &str, audience: Option<String>) -> Result<Self, TokenKeysError> {
         let keys = if text.trim_start().starts_with('{') {
-            let jwks = parse_jwks(&text).ok_or_else(|| TokenKeysError::Malformed(path.into()))?;
+            let jwks = parse_jwks(text).ok_or_else(|| TokenKeysError::Malformed(path.into()))?;
             (1..)
                 .zip(&jwks)
                 .map(|(number, jwk)| read_jwk(jwk).ok_or_else(|| TokenKeysError::Unfit(path.into(), number)))
                 .collect::<Result<Vec<_>, _>>()?
         } else {
-            vec![read_pem(&text).ok_or_else(|| TokenKeysError::Malformed(path.into()))?]
+            vec![read_pem(text).ok_or_else(|| TokenKeysError::Malformed(path.into()))?]
         };
         match keys.len() {
             1..=MAX_KEYS => Ok(Self { keys, audience }),
             count => Err(TokenKeysError::Count(path.into(), count)),
         }
+    }
+
+    /// For the fuzzer, which has no files: keys from text, and whether they admit the bearer of a token to a room.
+    #[doc(hidden)]
+    pub fn admits(text: &str, audience: Option<String>, token: &str, room: &str) -> Option<bool> {
+        let keys = Self::parse(Path::new("keys"), text, audience).ok()?;
+        Some(keys.check(Some(token), room).is_ok())
     }
 
     /// Checks the token of somebody who wants to join `room`.
