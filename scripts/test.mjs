@@ -28,6 +28,7 @@ await main(async () => {
     // In CI nothing may be skipped: a missing part is a failure.
     failed += result.failed + (ci ? result.skipped.length : 0);
     lines.push(`${title}: ${result.passed} passed, ${result.failed} failed`);
+    lines.push(...(result.notes ?? []).map((note) => `  ${note}`));
     lines.push(...result.skipped.map((reason) => `  skipped: ${reason}`));
     lines.push(...(result.failures ?? []).map((failure) => `  failed: ${failure}`));
   }

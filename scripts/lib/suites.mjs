@@ -1,11 +1,12 @@
 // The kinds of tests. Each suite gives `{ passed, failed, skipped }`, where `skipped` lists reasons, one line each, and
-// may give `failures`: for each failed test a few lines that say which and why.
+// may give `failures`: for each failed test a few lines that say which and why, and `notes`: lines worth keeping.
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { buildLink, lackOfNetwork } from "../../tests/internet/lib/network.mjs";
 import { runReady } from "../../tests/internet/lib/run.mjs";
 import { findBrowsers } from "./browsers.mjs";
+import { fuzzAll } from "./fuzzing.mjs";
 import { installPackages, tool } from "./npm.mjs";
 import { pack } from "./pack.mjs";
 import { at, ci, rustPageDir, serverBinary, target } from "./paths.mjs";
@@ -68,6 +69,21 @@ function failuresIn({ specs = [], suites: parts = [] }) {
 
 async function rust() {
   return cargoTest(["--workspace"]);
+}
+
+/** Every decoder, fed by libFuzzer for a while. What it needs and does not find fails it. */
+async function fuzz() {
+  const results = await fuzzAll({ seconds: ci ? 60 : 20 });
+  const failures = results
+    .filter(({ crash }) => crash !== undefined)
+    .map(({ name, crash }) => `${name}, with the input ${crash}`);
+  return {
+    passed: results.length - failures.length,
+    failed: failures.length,
+    skipped: [],
+    failures,
+    notes: results.map(({ name, executions }) => `${name}: ${executions} executions`),
+  };
 }
 
 /** Sessions in the simulator, in as many random schedules as time allows; a failure prints the seed that repeats it. */
@@ -135,6 +151,7 @@ async function bench() {
 /** Every suite by name, in the order they run. */
 export const suites = {
   rust: { title: "Rust tests", run: rust },
+  fuzz: { title: "fuzzing of what reads bytes from outside", run: fuzz },
   schedules: { title: "random schedules of sessions", run: schedules },
   wasm: { title: "Rust tests in a browser", run: wasm },
   browser: { title: "whole-system tests in browsers", run: browser },
