@@ -1,9 +1,12 @@
 // npm run check: everything a change must keep besides the tests. All checks run, then the failed ones are listed.
 import { readFileSync } from "node:fs";
+import { checkCrates } from "./lib/cargo-deny.mjs";
 import { installPackages, tool } from "./lib/npm.mjs";
+import { noKnownHoles, nothingRunsOnInstall } from "./lib/npm-supply.mjs";
 import { at, ci } from "./lib/paths.mjs";
 import { buildDemo, buildFace, buildModule } from "./lib/products.mjs";
 import { attempt, Failure } from "./lib/run.mjs";
+import { bills } from "./lib/sbom.mjs";
 import { reportSizes } from "./lib/sizes.mjs";
 import { main, say } from "./lib/steps.mjs";
 import { findRust } from "./lib/toolchain.mjs";
@@ -32,9 +35,22 @@ function manifests() {
   return crates === npm && naming.length === 0;
 }
 
+/** Everything inside what is published has a licence and a checksum. */
+async function materials() {
+  const faults = (await bills()).flatMap(({ faults }) => faults);
+  for (const fault of faults) console.error(fault);
+  return faults.length === 0;
+}
+
 const checks = {
   "versions and lock files": manifests,
+  "nothing runs as it is installed": nothingRunsOnInstall,
+  "bills of materials": materials,
+  "crates: licences, sources, known holes": checkCrates,
+  "npm packages: known holes": noKnownHoles,
   rustfmt: () => program("cargo", ["fmt", "--all", "--check"]),
+  "rustfmt: fuzz targets": () =>
+    program("cargo", ["fmt", "--manifest-path", at("fuzz/Cargo.toml"), "--check"]),
   "biome (format and lint)": () => script("@biomejs/biome/bin/biome", ci ? "ci" : "check"),
   "types of sdk": () => types("sdk"),
   "types of www": () => types("www"),

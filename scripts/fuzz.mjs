@@ -27,7 +27,9 @@ await main(async () => {
   const results = await fuzzAll({ names, seconds });
   console.log();
   for (const { name, executions, crash } of results) {
-    console.log(`${name.padEnd(20)} ${String(executions).padStart(10)} executions${crash ? `, FAILED: ${crash}` : ""}`);
+    console.log(
+      `${name.padEnd(20)} ${String(executions).padStart(10)} executions${crash ? `, FAILED: ${crash}` : ""}`,
+    );
   }
   const failed = results.filter(({ crash }) => crash !== undefined);
   if (failed.length > 0) throw new Failure(`${failed.map(({ name }) => name).join(", ")}: see above`);

@@ -92,7 +92,8 @@ impl Page {
             ("lifetime", Delivery::Lifetime(100), "json"),
             ("method", Delivery::Ordered, CALLS),
         ];
-        let channels = channels.map(|(label, delivery, codec)| (label.to_owned(), delivery, codec.to_owned()));
+        let channels =
+            channels.map(|(label, delivery, codec)| (label.to_owned(), delivery, codec.to_owned()));
         let relay = [RelayMode::First, RelayMode::Fallback, RelayMode::Never][usize::from(mode % 3)];
         let options = Options {
             relay,
@@ -209,7 +210,9 @@ impl Page {
             | Event::PeerResumed(id)
             | Event::PeerFailed(id, _)
             | Event::Undelivered { id, .. }
-            | Event::Violation { id, .. } => assert!(self.members.contains(id), "{id} is not here: {event:?}"),
+            | Event::Violation { id, .. } => {
+                assert!(self.members.contains(id), "{id} is not here: {event:?}")
+            }
             Event::Closed(_) => self.is_closed = true,
             _ => {}
         }

@@ -21,7 +21,7 @@ const COVERAGE = [
 /** Longer inputs are slower, and find nothing that shorter ones do not: the longest frame has 16 KiB. */
 const MAX_INPUT_BYTES = 20_000;
 /** What one input may take. No decoder makes room on a stranger's word, so no allocation comes near this. */
-const BOUNDS = ["-timeout=10", "-rss_limit_mb=1024", "-malloc_limit_mb=64"];
+const BOUNDS = ["-timeout=20", "-report_slow_units=20", "-rss_limit_mb=1024", "-malloc_limit_mb=64"];
 const AT_A_TIME = 2;
 
 const folder = at("fuzz");
@@ -38,7 +38,9 @@ async function findCompiler() {
   const program = process.env.CXX ?? "c++";
   const works = async () => (await attempt(program, ["--version"], { show: "never" })).status === 0;
   if ((await works()) || (ci && (await aptInstall(["g++"])) && (await works()))) return;
-  throw new Failure(`no C++ compiler (${program}), which libFuzzer needs: install g++ or clang, or name one in CXX`);
+  throw new Failure(
+    `no C++ compiler (${program}), which libFuzzer needs: install g++ or clang, or name one in CXX`,
+  );
 }
 
 /** Compiles the targets; gives the folder with their programs. */
@@ -50,7 +52,15 @@ async function build(names) {
   const out = join(target, "fuzz");
   const bins = names.flatMap((name) => ["--bin", name]);
   // Naming the machine as the target keeps build scripts and macros free of the flags.
-  const args = ["build", "--release", "--manifest-path", join(folder, "Cargo.toml"), "--target", host, ...bins];
+  const args = [
+    "build",
+    "--release",
+    "--manifest-path",
+    join(folder, "Cargo.toml"),
+    "--target",
+    host,
+    ...bins,
+  ];
   await run("cargo", [...args, ...(ci ? ["--locked"] : [])], {
     // In the folder, cargo finds the toolchain and the settings of the repository.
     cwd: folder,
