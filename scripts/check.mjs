@@ -20,7 +20,18 @@ const clippy = (...args) => program("cargo", ["clippy", ...locked, ...args, ...D
 const script = (path, ...args) => program(process.execPath, [tool(path), ...args]);
 const types = (folder) => script("typescript/bin/tsc", "--noEmit", "-p", at(folder));
 
-/** The crates and the npm package carry one version, and the lock files name no registry. */
+/** The packages in a lock file of cargo's: which versions there are of each. */
+function lockedCrates(path) {
+  const versions = new Map();
+  for (const [, name, version] of readFileSync(at(path), "utf8").matchAll(
+    /name = "(.+)"\nversion = "(.+)"/g,
+  )) {
+    versions.set(name, [...(versions.get(name) ?? []), version]);
+  }
+  return versions;
+}
+
+/** The crates and the npm package carry one version, the lock files name no registry, and what is fuzzed is what is built. */
 function manifests() {
   const crates = /\[workspace\.package\]\s*version = "([^"]+)"/.exec(
     readFileSync(at("Cargo.toml"), "utf8"),
@@ -32,7 +43,16 @@ function manifests() {
   for (const lock of naming) {
     console.error(`${lock} names a registry: npm install --omit-lockfile-registry-resolved`);
   }
-  return crates === npm && naming.length === 0;
+  const built = lockedCrates("Cargo.lock");
+  const strange = [...lockedCrates("fuzz/Cargo.lock")].filter(([name, versions]) =>
+    versions.some((version) => built.get(name)?.includes(version) === false),
+  );
+  for (const [name] of strange) {
+    console.error(
+      `fuzz/Cargo.lock has another ${name} than Cargo.lock: copy that over it, and run npm run fuzz`,
+    );
+  }
+  return crates === npm && naming.length === 0 && strange.length === 0;
 }
 
 /** Everything inside what is published has a licence and a checksum. */

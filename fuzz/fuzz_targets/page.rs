@@ -18,7 +18,7 @@ use peerloom_protocol::id::{PeerId, ResumeToken};
 use peerloom_protocol::node::{Config, Node};
 use peerloom_protocol::sdp::SdpKind;
 use peerloom_protocol::seal::{Seal, SecretKey};
-use peerloom_protocol::session::{Options, RelayMode, Transport};
+use peerloom_protocol::session::{Buffer, Options, RelayMode, Transport};
 use peerloom_protocol::signal::{
     CardBytes, ClientMessage, EnvelopeBytes, Join, Member, PacketBytes, ServerMessage, Welcome,
     read_early_join,
@@ -140,14 +140,14 @@ impl Page {
                 Action::Do(command) => self.command(command, inputs),
                 Action::Notify(event) => self.told(&event),
                 Action::Deliver { from, channel, buffer, ranges } => {
-                    let len = peerloom_protocol::session::Buffer::len(&buffer);
+                    let len = buffer.len();
                     assert!(ranges.iter().all(|range| range.start <= range.end && range.end <= len));
                     let bytes: usize = ranges.iter().map(ExactSizeIterator::len).sum();
                     let _ = self.node.consumed(from, channel, ranges.len() as u64, bytes as u64);
                 }
                 Action::Call(from, call::Event::Request { id, .. }, Some(body)) => {
                     // Some are answered, some refused, some wait.
-                    match peerloom_protocol::session::Buffer::len(&body) % 3 {
+                    match body.len() % 3 {
                         0 => self.node.respond(from, id, Rc::from(*b"answer")).expect("a short one"),
                         1 => self.node.refuse_call(from, id, "no", "not now"),
                         _ => {}

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use peerloom_protocol::candidate::Candidate;
 use peerloom_protocol::codec::{self, Message};
+use peerloom_protocol::envelope::Envelope;
 use peerloom_protocol::sdp::{self, SdpKind};
 
 /// One input as a run of steps. However short it is, there is a meaning to it, so that no input is wasted.
@@ -52,7 +53,6 @@ pub fn messages<M: Message + PartialEq + Debug>(frame: &[u8], max: usize) -> Vec
 
 /// A candidate must be the same when it is written and read again, as a line and in few bytes.
 pub fn check_candidate(candidate: &Candidate) {
-    use peerloom_protocol::envelope::Envelope;
     assert_eq!(Candidate::parse(&candidate.to_line()).as_ref(), Ok(candidate));
     let envelope = Envelope::Candidate { generation: 0, candidate: candidate.clone() };
     let bytes = envelope.encode().expect("within the limit");
