@@ -14,7 +14,8 @@ use peerloom_protocol::candidate::Candidate;
 use peerloom_protocol::codec;
 use peerloom_protocol::control::Control;
 use peerloom_protocol::hello::{CALLS, Delivery, Hello, SessionHello};
-use peerloom_protocol::id::{PeerId, ResumeToken};
+use peerloom_protocol::id::PeerId;
+use peerloom_protocol::identity::{self, Identity, Signed, Verdict};
 use peerloom_protocol::node::{Config, Node};
 use peerloom_protocol::sdp::SdpKind;
 use peerloom_protocol::seal::{Seal, SecretKey};
@@ -28,9 +29,9 @@ use peerloom_protocol::stream::StreamId;
 use peerloom_protocol::{call, limits, sdp, timing};
 
 const ROOM: &str = "demo";
-const OURS: PeerId = PeerId([1; 16]);
-const PEER: PeerId = PeerId([2; 16]);
 const EPOCH: u32 = 1;
+/// What the peer's key is made of.
+const SEED: [u8; 32] = [4; 32];
 /// The peer's number for its end of the session.
 const THEIRS: u32 = 7;
 const OFFER: &str = include_str!("../../protocol/tests/fixtures/chromium-156-offer-joiner.sdp");
@@ -40,8 +41,37 @@ const MOST_KEPT_BYTES: usize = 5 * (limits::MAX_MESSAGE_BYTES + limits::MAX_PART
 
 /// The peer's key for this stay.
 static KEY: LazyLock<SecretKey> = LazyLock::new(|| SecretKey::from_bytes([5; 32]));
+/// The peer's identity, but for the signature: that of its hello.
+static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
+    let fingerprint = sdp::fingerprint(OFFER).expect("a good offer");
+    let Signed { key, signature } = identity::sign(&SEED, &[]);
+    Identity { fingerprint, key, secret_hash: [6; 32], signature }
+});
+static PEER: LazyLock<PeerId> = LazyLock::new(|| IDENTITY.id());
+/// The peer's hello, signed.
+static HELLO: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let session = SessionHello { page: [9; 8], key: KEY.public(), window: 1 << 20, relay: true };
+    let hello = Hello { session: Some(session), ..hello() };
+    let Identity { fingerprint, secret_hash, .. } = *IDENTITY;
+    let statement = identity::statement(ROOM, &fingerprint, &secret_hash, &hello.encode_unsigned());
+    let Signed { signature, .. } = identity::sign(&SEED, &statement);
+    Hello { identity: Some(Identity { signature, ..*IDENTITY }), ..hello }.encode()
+});
 /// The peer's card.
 static CARD: LazyLock<Vec<u8>> = LazyLock::new(|| sdp::parse_local(OFFER).expect("a good offer").encode());
+
+/// What both declare.
+fn hello() -> Hello {
+    let channels = [
+        ("ordered", Delivery::Ordered, "json"),
+        ("unordered", Delivery::Unordered, "bytes"),
+        ("latest", Delivery::Latest, "json"),
+        ("lifetime", Delivery::Lifetime(100), "json"),
+        ("method", Delivery::Ordered, CALLS),
+    ];
+    let channels = channels.map(|(label, delivery, codec)| (label.to_owned(), delivery, codec.to_owned()));
+    Hello::new(channels, "{}").expect("good labels")
+}
 
 /// What was handed over: frames are counted only, what goes to the server must be good.
 struct Sink;
@@ -85,15 +115,6 @@ struct Page {
 
 impl Page {
     fn new(mode: u8) -> Self {
-        let channels = [
-            ("ordered", Delivery::Ordered, "json"),
-            ("unordered", Delivery::Unordered, "bytes"),
-            ("latest", Delivery::Latest, "json"),
-            ("lifetime", Delivery::Lifetime(100), "json"),
-            ("method", Delivery::Ordered, CALLS),
-        ];
-        let channels =
-            channels.map(|(label, delivery, codec)| (label.to_owned(), delivery, codec.to_owned()));
         let relay = [RelayMode::First, RelayMode::Fallback, RelayMode::Never][usize::from(mode % 3)];
         let options = Options {
             relay,
@@ -103,7 +124,7 @@ impl Page {
         };
         let config = Config {
             room: ROOM.to_owned(),
-            hello: Hello::new(channels, "{}").expect("good labels"),
+            hello: hello(),
             join_timeout_ms: timing::JOIN_MS,
             resume: None,
             gives_tokens: false,
@@ -167,8 +188,17 @@ impl Page {
                 self.has_socket = true;
                 inputs.push(Input::SocketOpened);
             }
-            // One that is closed drops it, as a browser's does.
-            Command::SendSocket(message) => check_said(&message),
+            Command::SendSocket(message) => {
+                assert!(self.has_socket, "the server is told something without a socket");
+                check_said(&message);
+            }
+            Command::Sign { number, seed, message } => {
+                inputs.push(Input::Signed(number, Some(identity::sign(&seed, &message))));
+            }
+            Command::Check { number, signed, message, .. } => {
+                let valid = identity::verify(&signed, &message);
+                inputs.push(Input::Checked(number, if valid { Verdict::Valid } else { Verdict::Forged }));
+            }
             Command::CloseSocket { .. } => self.has_socket = false,
             Command::OpenConnection(id, start) => {
                 let local = match &start {
@@ -233,7 +263,7 @@ impl Page {
     fn hear_packet(&mut self, plain: &[u8]) {
         let Some(packet) = self.seal.as_mut().map(|seal| seal.seal(plain)) else { return };
         if let Ok(packet) = PacketBytes::try_from(packet) {
-            self.hear(&[ServerMessage::Relayed { from: PEER, epoch: EPOCH, packet }]);
+            self.hear(&[ServerMessage::Relayed { from: *PEER, epoch: EPOCH, packet }]);
         }
     }
 
@@ -251,18 +281,17 @@ impl Page {
         self.pass(timing::JOIN_MS / 10);
         let Some(join) = &self.join else { return };
         let ours = Hello::decode(&join.hello).expect("our own hello");
-        let session = SessionHello { page: [9; 8], key: KEY.public(), window: 1 << 20, relay: true };
-        self.seal = ours.session.and_then(|session| Seal::new(&KEY, PEER, &session.key, OURS, ROOM));
-        let hello = Hello { session: Some(session), ..ours };
+        let id = PeerId::of(&join.key, &join.secret.hash());
+        self.seal = ours.session.and_then(|session| Seal::new(&KEY, *PEER, &session.key, id, ROOM));
         let member = Member {
-            id: PEER,
+            id: *PEER,
             epoch: EPOCH,
-            hello: hello.encode().try_into().expect("a short one"),
+            hello: HELLO.clone().try_into().expect("a short one"),
             card: CardBytes::try_from(CARD.clone()).ok(),
             given: Some(0),
         };
         let members = vec![member].try_into().expect("one");
-        let welcome = Welcome { id: OURS, epoch: EPOCH, resume: ResumeToken([8; 32]), members };
+        let welcome = Welcome { id, epoch: EPOCH, members };
         let policy = ServerMessage::RelayPolicy { bytes_per_second: 1 << 20, burst: 1 << 20 };
         self.hear(&[ServerMessage::Welcome(welcome), policy]);
         let mut plain = vec![0];
@@ -289,7 +318,7 @@ impl Page {
     fn browser(&mut self, what: u8) {
         let at = usize::from(what >> 4) % self.connections.len().max(1);
         let described = self.connections.iter().nth(at).map(|(id, described)| (*id, *described));
-        let input = match (what % 10, described) {
+        let input = match (what % 12, described) {
             (0 | 1, Some((id, true))) => Input::ChannelsOpen(id),
             (2, Some((id, true))) => Input::ConnectionFailed(id),
             (3, Some((id, true))) => Input::ConnectionWorks(id),
@@ -301,6 +330,9 @@ impl Page {
                 self.has_socket = false;
                 Input::SocketClosed
             }
+            // Answers that nobody waits for, as far as the numbers are those of others.
+            (10, _) => Input::Checked(u32::from(what >> 4), Verdict::NotAccepted),
+            (11, _) => Input::Signed(u32::from(what >> 4), None),
             (9, _) => [Input::Suspend, Input::Resume, Input::Leave][usize::from(what >> 4) % 3].clone(),
             _ => return,
         };
@@ -313,13 +345,13 @@ impl Page {
         let id = StreamId(u64::from(what >> 4));
         match what % 8 {
             channel @ 0..4 => {
-                let _ = self.node.send(self.now, channel.into(), vec![payload], Some(PEER), Some(1_000));
+                let _ = self.node.send(self.now, channel.into(), vec![payload], Some(*PEER), Some(1_000));
             }
-            4 => drop(self.node.open_stream(PEER, "mine")),
-            5 => drop(self.node.write_stream(PEER, id, payload)),
-            6 if what & 16 == 0 => self.node.cancel_stream(PEER, id, "enough"),
-            6 => self.node.stream_consumed(PEER, id, usize::from(what)),
-            _ => drop(self.node.call(PEER, 0, payload, Some(self.now + 500))),
+            4 => drop(self.node.open_stream(*PEER, "mine")),
+            5 => drop(self.node.write_stream(*PEER, id, payload)),
+            6 if what & 16 == 0 => self.node.cancel_stream(*PEER, id, "enough"),
+            6 => self.node.stream_consumed(*PEER, id, usize::from(what)),
+            _ => drop(self.node.call(*PEER, 0, payload, Some(self.now + 500))),
         }
         self.flush();
     }
@@ -356,14 +388,14 @@ fuzz_target!(|data: &[u8]| {
             }
             4 => {
                 if let Ok(envelope) = EnvelopeBytes::try_from(steps.piece().to_vec()) {
-                    page.hear(&[ServerMessage::Signal { from: PEER, epoch: EPOCH, envelope }]);
+                    page.hear(&[ServerMessage::Signal { from: *PEER, epoch: EPOCH, envelope }]);
                 }
             }
             5 => page.browser(steps.byte()),
             6 => page.application(steps.byte()),
             _ => page.pass(u64::from(steps.byte()) * 50),
         }
-        let kept = page.node.peer_stats(PEER).kept_bytes;
+        let kept = page.node.peer_stats(*PEER).kept_bytes;
         assert!(kept <= MOST_KEPT_BYTES, "{kept} bytes are kept");
     }
 });

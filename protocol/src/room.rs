@@ -246,21 +246,21 @@ impl Room {
     pub(crate) fn give_up_connection(&mut self, now: u64, id: PeerId) {
         if let Some(connection) = self.members.get(&id).and_then(Member::connection) {
             self.connection_lost(now, connection);
-            self.pump_links();
+            self.pump(now);
         }
     }
 
     /// A lane is of no use any more.
     pub(crate) fn give_up_lane(&mut self, now: u64, connection: ConnectionId) {
         self.connection_lost(now, connection);
-        self.pump_links();
+        self.pump(now);
     }
 
     /// A member could be sent more if there were more connections to it.
     pub(crate) fn begin_lanes(&mut self, now: u64, id: PeerId) {
         if let Some((member, end)) = self.laned(id) {
             member.lanes.begin(now, end);
-            self.pump_links();
+            self.pump(now);
         }
     }
 
@@ -268,7 +268,7 @@ impl Room {
     pub(crate) fn lane_said(&mut self, now: u64, id: PeerId, lane: u8, envelope: &EnvelopeBytes) {
         if let Some((member, end)) = self.laned(id) {
             member.lanes.envelope(now, end, lane, envelope);
-            self.pump_links();
+            self.pump(now);
         }
     }
 
@@ -385,7 +385,18 @@ impl Room {
         self.pump(now);
     }
 
+    /// Until neither the server link nor any link wants more: what a link says goes out by the server link, at once.
     fn pump(&mut self, now: u64) {
+        loop {
+            self.pump_server(now);
+            self.pump_links();
+            if self.server.is_quiet() {
+                return;
+            }
+        }
+    }
+
+    fn pump_server(&mut self, now: u64) {
         while let Some(event) = self.server.poll() {
             match event {
                 ServerEvent::Do(command) => self.notices.push_back(Notice::Do(command)),
@@ -407,7 +418,6 @@ impl Room {
                 ServerEvent::Failed(error) => return self.close(Some(error)),
             }
         }
-        self.pump_links();
     }
 
     fn timed_out(&mut self, now: u64) {

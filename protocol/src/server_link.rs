@@ -104,6 +104,11 @@ impl ServerLink {
         self.state == State::Up
     }
 
+    /// Whether there is nothing to [poll](Self::poll).
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.events.is_empty()
+    }
+
     pub(crate) fn poll(&mut self) -> Option<ServerEvent> {
         self.events.pop_front()
     }

@@ -17,7 +17,7 @@ use peerloom_protocol::node::{Config, Node};
 use peerloom_protocol::sdp;
 use peerloom_protocol::session::Options;
 use peerloom_protocol::signal::{
-    HelloBytes, Join, LeaveReason, Member, Refusal, ServerMessage, Welcome, read_early_join,
+    ClientMessage, HelloBytes, Join, LeaveReason, Member, Refusal, ServerMessage, Welcome, read_early_join,
 };
 use peerloom_protocol::sim::app::Bytes;
 use peerloom_protocol::timing;
@@ -51,6 +51,8 @@ struct Page {
     connections: u32,
     /// It opened another socket, in which the join is the first message.
     came_back: bool,
+    /// Envelopes that it has had passed on.
+    signals: u32,
     /// Answers that connections were given.
     answered: u32,
 }
@@ -65,6 +67,7 @@ impl Page {
             answers: true,
             connections: 0,
             came_back: false,
+            signals: 0,
             answered: 0,
         };
         page.feed(Input::Start);
@@ -93,6 +96,11 @@ impl Page {
                 inputs.push_back(Input::GatheringComplete(id));
             }
             Command::SetAnswer(..) => self.answered += 1,
+            Command::SendSocket(message) => {
+                let said = codec::decode::<ClientMessage>(&message, message.len()).unwrap();
+                self.signals +=
+                    said.filter(|said| matches!(said, Ok(ClientMessage::Signal { .. }))).count() as u32;
+            }
             Command::OpenSocket { subprotocols } => {
                 let early = subprotocols.iter().find_map(|text| read_early_join(text));
                 self.came_back = early.is_none();
@@ -254,7 +262,7 @@ fn a_card_or_description_with_another_certificate_is_not_used() {
         {
             let mut page = Page::new(None);
             page.welcome(vec![listed]);
-            let opened = page.connections;
+            let (opened, signals) = (page.connections, page.signals);
             let is_offer = matches!(envelope, Some(Envelope::Offer { .. }));
             if let Some(envelope) = envelope {
                 let envelope = envelope.encode().unwrap();
@@ -263,6 +271,7 @@ fn a_card_or_description_with_another_certificate_is_not_used() {
             assert_eq!(page.failures().first().map(|(_, code)| *code), code);
             if is_offer {
                 assert_eq!(page.connections - opened, answered, "a connection that answers");
+                assert_eq!(page.signals - signals, answered, "and its answer goes out at once");
             } else {
                 assert_eq!(page.answered, answered);
             }

@@ -14,6 +14,8 @@ const PRODUCTS = {
     purl: "npm",
     type: "library",
     workspace: "sdk",
+    // In `ed25519.js`.
+    bundled: ["@noble/ed25519", "@noble/hashes"],
   },
   server: {
     file: "peerloom-signaling.cdx.json",
@@ -83,7 +85,7 @@ async function crates({ crate, flags, machine }) {
 }
 
 /** The npm packages that a workspace of ours bundles, without what only builds. What is inside ours has a bill of its own. */
-function npmPackages(workspace) {
+function npmPackages(workspace, bundled = []) {
   const { packages } = json("package-lock.json");
   const found = new Map();
   const add = (name) => {
@@ -100,7 +102,7 @@ function npmPackages(workspace) {
     }
     return [ref];
   };
-  const top = Object.keys(packages[workspace].dependencies ?? {}).flatMap(add);
+  const top = [...Object.keys(packages[workspace].dependencies ?? {}), ...bundled].flatMap(add);
   return { top, all: [...found.values()] };
 }
 
@@ -109,9 +111,9 @@ function npmPackages(workspace) {
  *
  * @returns {Promise<{file: string, text: string, faults: string[]}>}
  */
-async function bill({ file, crate, flags, machine, purl, type, workspace }) {
+async function bill({ file, crate, flags, machine, purl, type, workspace, bundled }) {
   const rust = await crates({ crate, flags, machine });
-  const npm = npmPackages(workspace);
+  const npm = npmPackages(workspace, bundled);
   const all = [...rust, ...npm.all].sort(byName);
   const root = rust.find(({ name }) => name === crate);
   const faults = all.flatMap(({ ref, license, hash, ours }) => [
