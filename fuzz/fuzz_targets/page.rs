@@ -124,6 +124,7 @@ impl Page {
         };
         let config = Config {
             room: ROOM.to_owned(),
+            secret: None,
             hello: hello(),
             join_timeout_ms: timing::JOIN_MS,
             resume: None,
@@ -282,7 +283,7 @@ impl Page {
         let Some(join) = &self.join else { return };
         let ours = Hello::decode(&join.hello).expect("our own hello");
         let id = PeerId::of(&join.key, &join.secret.hash());
-        self.seal = ours.session.and_then(|session| Seal::new(&KEY, *PEER, &session.key, id, ROOM));
+        self.seal = ours.session.and_then(|session| Seal::new(&KEY, *PEER, &session.key, id, ROOM, None));
         let member = Member {
             id: *PEER,
             epoch: EPOCH,

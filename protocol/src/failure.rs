@@ -21,6 +21,9 @@ pub enum RoomError {
         "this page's identity could not be signed: the browser has no Ed25519, and its replacement did not load"
     )]
     NoSignature,
+    /// The room's secret is none.
+    #[error("a room's secret is base64url of 16 to 64 bytes, as createRoomSecret() makes it")]
+    BadSecret,
     /// The server refused.
     #[error("the signaling server refused: {1} ({code})", code = .0.code())]
     Refused(Refusal, String),
@@ -33,6 +36,7 @@ impl RoomError {
             Self::Unreachable(_) => "signaling-unreachable",
             Self::NoToken => "token-failed",
             Self::NoSignature => "no-signature",
+            Self::BadSecret => "bad-secret",
             Self::Refused(refusal, _) => refusal.code(),
         }
     }

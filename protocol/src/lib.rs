@@ -47,3 +47,4 @@ pub mod sim;
 pub mod sorted_map;
 pub mod stream;
 pub mod timing;
+pub mod vault;

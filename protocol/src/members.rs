@@ -28,6 +28,9 @@ impl Claim {
     /// # Errors
     /// A hello that cannot be read, is of an older version, or is not of this id whatever its signature.
     pub(crate) fn read(listed: &signal::Member, config: &Config) -> Result<Self, LinkError> {
+        if listed.hello.is_empty() {
+            return Err(LinkError::Forged); // It was not sealed with the room's secret.
+        }
         let (hello, said) = Hello::decode_signed(&listed.hello)?;
         let identity = hello.identity.ok_or(ProtocolError::Version)?;
         if identity.id() != listed.id {

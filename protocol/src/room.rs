@@ -7,6 +7,7 @@
 mod joining;
 mod presence;
 mod trust;
+mod veil;
 
 use std::collections::VecDeque;
 
@@ -25,6 +26,7 @@ use crate::server_link::{ServerEvent, ServerLink};
 use crate::session::{Listing, Options, RelayMode};
 use crate::signal::{ClientMessage, EnvelopeBytes, LeaveReason, PacketBytes, Refusal, TokenText};
 use crate::sorted_map::SortedMap;
+use crate::vault::Vault;
 use crate::{codec, limits, timing};
 use trust::{Inbox, Pledge};
 
@@ -33,6 +35,8 @@ use trust::{Inbox, Pledge};
 pub struct Config {
     /// The room's name.
     pub room: String,
+    /// Keeps the room to those who know it: see [`vault`](crate::vault).
+    pub secret: Option<String>,
     /// What we say of ourselves.
     pub hello: Hello,
     /// How long the first join may take, in milliseconds; [`timing::JOIN_MS`] is usual.
@@ -130,6 +134,10 @@ pub(crate) struct Room {
     barren: u8,
     pledge: Pledge,
     inbox: Inbox,
+    /// Of a room with a secret.
+    vault: Option<Vault>,
+    /// Nonces drawn so far.
+    nonces: u32,
     /// The application is asked for a token until then.
     token_until: Option<u64>,
     /// What it gave for the next join.
@@ -163,7 +171,13 @@ impl Room {
         let [jitter, page] =
             ["jitter", "page"].map(|label| first_bytes(&seal::derive(&config.entropy, label, 0)));
         let root = config.resume.unwrap_or_else(|| ResumeToken(seal::derive(&config.entropy, "identity", 0)));
+        let vault = match &config.secret {
+            Some(secret) => Some(Vault::new(secret, &config.room).ok_or(RoomError::BadSecret)?),
+            None => None,
+        };
         Ok(Self {
+            vault,
+            nonces: 0,
             server: ServerLink::new(config.join_timeout_ms, u64::from_le_bytes(jitter)),
             root,
             secrets: root.secrets(),
@@ -223,7 +237,8 @@ impl Room {
         if !self.server.is_up() || self.config.options.relay == RelayMode::Never {
             return None;
         }
-        let seal = Seal::new(self.key.as_ref()?, self.id()?, &theirs.key, id, &self.config.room)?;
+        let secret = self.vault.as_ref().map(Vault::packets);
+        let seal = Seal::new(self.key.as_ref()?, self.id()?, &theirs.key, id, &self.config.room, secret)?;
         let first = self.seals << 32;
         self.seals += 1;
         let heard = self.heard.0.get_or_insert_with(theirs.key, Heard::default);

@@ -5,7 +5,8 @@
 //! keys travel in [hellos](crate::hello), and a server that puts its own into them sits between the two, just as one
 //! that exchanges DTLS fingerprints does.
 //!
-//! X25519 (RFC 7748) gives a shared secret, HKDF-SHA-256 (RFC 5869) makes one key for each direction from it, and
+//! X25519 (RFC 7748) gives a shared secret, HKDF-SHA-256 (RFC 5869) makes one key for each direction from it (and from the
+//! secret of a [room that has one](crate::vault)), and
 //! ChaCha20-Poly1305 (RFC 8439) seals under the packet's number. `docs/wire.md` has every byte, and a test vector.
 //!
 //! No random number is drawn here. Keys are made from the driver's entropy: [`derive()`] gives the secret of the n-th
@@ -126,7 +127,7 @@ impl fmt::Debug for Seal {
 impl Seal {
     /// Agrees on the two keys with the member `their_id` whose hello gave the public key `theirs`.
     ///
-    /// Both sides must mean the same ids, keys and room, or neither opens what the other seals. `None` when the shared
+    /// Both sides must mean the same ids, keys, room and room secret, or neither opens what the other seals. `None` when the shared
     /// secret is all zeros: `theirs` is a point of low order, which no honest peer has (RFC 7748 §6.1).
     pub fn new(
         mine: &SecretKey,
@@ -134,11 +135,14 @@ impl Seal {
         theirs: &[u8; 32],
         their_id: PeerId,
         room: &str,
+        secret: Option<&[u8; 32]>,
     ) -> Option<Self> {
         let shared = Zeroizing::new(x25519(*mine.secret, *theirs));
         if *shared == [0; 32] {
             return None;
         }
+        let mut material = Zeroizing::new(shared.to_vec());
+        material.extend_from_slice(secret.map_or(&[][..], |secret| secret));
         let (me, them) = ((my_id.0, mine.public), (their_id.0, *theirs));
         let i_am_first = me < them;
         let (first, second) = if i_am_first { (me, them) } else { (them, me) };
@@ -151,7 +155,7 @@ impl Seal {
         }
 
         let mut keys = Zeroizing::new([0; 64]);
-        let derived = Hkdf::<Sha256>::new(Some(PROTOCOL), &*shared).expand(&info, &mut *keys);
+        let derived = Hkdf::<Sha256>::new(Some(PROTOCOL), &material).expand(&info, &mut *keys);
         let Ok(()) = derived else { unreachable!("HKDF-SHA-256 gives up to 8,160 bytes") };
         let (of_first, of_second) = keys.split_at(32);
         let (sending, receiving) = if i_am_first { (of_first, of_second) } else { (of_second, of_first) };

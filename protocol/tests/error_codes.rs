@@ -31,6 +31,7 @@ fn every_code_is_explained() {
         RoomError::Unreachable(0).code(),
         RoomError::NoToken.code(),
         RoomError::NoSignature.code(),
+        RoomError::BadSecret.code(),
         LinkError::NoPath.code(),
         LinkError::PeerGaveUp.code(),
         LinkError::Forged.code(),

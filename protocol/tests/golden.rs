@@ -22,6 +22,8 @@ use peerloom_protocol::signal::{
     Welcome,
 };
 
+use peerloom_protocol::vault::{About, Vault};
+
 const WIRE: &str = include_str!("../../docs/wire.md");
 
 /// The code blocks of the document whose first line is `kind NAME`, by name.
@@ -205,6 +207,14 @@ fn every_vector_of_the_document_is_what_is_sent() {
     let hello = Hello { identity: Some(identity), ..Hello::default() };
     golden.bytes("hello-identity", &hello.encode());
     assert_eq!(Hello::decode_signed(&hello.encode()), Ok((hello, &Hello::default().encode()[..])));
+
+    let vault = Vault::new("AAECAwQFBgcICQoLDA0ODw", "demo").unwrap();
+    assert_eq!(vault.name(), blocks("text").remove("secret-name").expect("a block").concat());
+    let (from, to) = ((id(0x11), [0xaa; 32]), (id(0x22), [0xbb; 32]));
+    let mut veiled = |name, about, plain: &[u8]| golden.bytes(name, &vault.seal([9; 12], about, plain));
+    veiled("secret-hello", About::Hello(from.0), &Hello::default().encode());
+    veiled("secret-card", About::Card(from.0, from.1), &some_card(0));
+    veiled("secret-envelope", About::Envelope([from, to]), &Envelope::GaveUp.encode().unwrap());
 
     golden.bytes("card", &card().encode());
     assert_eq!(Card::decode(&card().encode()), Ok(card()));
@@ -441,8 +451,8 @@ mod sealed {
     fn pair() -> (Seal, Seal) {
         let (first, second) = (SecretKey::from_bytes([0xaa; 32]), SecretKey::from_bytes([0xbb; 32]));
         (
-            Seal::new(&first, id(0x11), &second.public(), id(0x22), "demo").unwrap(),
-            Seal::new(&second, id(0x22), &first.public(), id(0x11), "demo").unwrap(),
+            Seal::new(&first, id(0x11), &second.public(), id(0x22), "demo", None).unwrap(),
+            Seal::new(&second, id(0x22), &first.public(), id(0x11), "demo", None).unwrap(),
         )
     }
 

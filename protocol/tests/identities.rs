@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use peerloom_protocol::action::{Action, Command, ConnectionId, Event, Input};
 use peerloom_protocol::bounded::List;
+use peerloom_protocol::card::Card;
 use peerloom_protocol::codec;
 use peerloom_protocol::envelope::Envelope;
 use peerloom_protocol::failure::RoomError;
@@ -21,6 +22,7 @@ use peerloom_protocol::signal::{
 };
 use peerloom_protocol::sim::app::Bytes;
 use peerloom_protocol::timing;
+use peerloom_protocol::vault::{About, Vault};
 
 const OFFER: &str = include_str!("fixtures/chromium-156-offer-addresses.sdp");
 
@@ -31,6 +33,7 @@ fn channels() -> Hello {
 fn config() -> Config {
     Config {
         room: "demo".to_owned(),
+        secret: None,
         hello: channels(),
         join_timeout_ms: timing::JOIN_MS,
         resume: None,
@@ -59,8 +62,12 @@ struct Page {
 
 impl Page {
     fn new(resume: Option<ResumeToken>) -> Self {
+        Self::with(Config { resume, ..config() })
+    }
+
+    fn with(config: Config) -> Self {
         let mut page = Self {
-            node: Node::new(Config { resume, ..config() }).unwrap(),
+            node: Node::new(config).unwrap(),
             join: None,
             events: Vec::new(),
             checks: VecDeque::new(),
@@ -391,4 +398,82 @@ fn the_same_page_has_the_same_id_and_says_nothing_of_what_it_is_made_of() {
     let hello: &HelloBytes = &join.hello;
     assert!(!seen(hello, &join.secret.0) && !seen(hello, &token.0));
     assert_ne!(join.secret.0, token.0);
+}
+
+const SECRET: &str = "AAECAwQFBgcICQoLDA0ODw";
+
+fn in_secret() -> (Page, Vault) {
+    let page = Page::with(Config { secret: Some(SECRET.to_owned()), ..config() });
+    (page, Vault::new(SECRET, "demo").unwrap())
+}
+
+#[test]
+fn in_a_room_with_a_secret_the_server_is_told_nothing_it_could_read() {
+    let (page, vault) = in_secret();
+    let join = page.join.unwrap();
+    assert_eq!(&*join.room, vault.name());
+    let id = PeerId::of(&join.key, &join.secret.hash());
+    let hello = vault.open(About::Hello(id), &join.hello).unwrap();
+    let hello = Hello::decode(&hello).unwrap();
+    let session = hello.session.unwrap();
+    assert_eq!((&*hello.metadata, hello.identity.unwrap().id()), (r#""Ada""#, id));
+    let card = vault.open(About::Card(id, session.key), &join.cards[0]).unwrap();
+    let card = Card::decode(&card).unwrap();
+    let seen = |needle: &[u8]| {
+        let join = codec::encode(&ClientMessage::Join(join.clone()));
+        join.windows(needle.len()).any(|found| found == needle)
+    };
+    for hidden in
+        [&b"demo"[..], b"chat", b"Ada", card.pwd.as_str().as_bytes(), &card.fingerprint, &session.key]
+    {
+        assert!(!seen(hidden));
+    }
+    assert!(seen(&join.key), "and this finds what is there");
+}
+
+#[test]
+fn in_a_room_with_a_secret_nobody_without_it_is_believed() {
+    let other = Other::new(5);
+    let sealed = |vault: &Vault, about| vault.seal([9; 12], about, &other.hello());
+    let code = |hello: Vec<u8>| {
+        let (mut page, _) = in_secret();
+        page.welcome(vec![other.with(hello)]);
+        page.failures().first().map(|(_, code)| *code)
+    };
+    let (_, vault) = in_secret();
+    let about = About::Hello(other.id());
+    assert_eq!(code(sealed(&vault, about)), None);
+    assert_eq!(code(other.hello()), Some("forged-identity"), "a true hello that is not sealed");
+    let another = Vault::new("AQECAwQFBgcICQoLDA0ODw", "demo").unwrap();
+    assert_eq!(code(sealed(&another, about)), Some("forged-identity"));
+    assert_eq!(code(sealed(&vault, About::Hello(PeerId([1; 16])))), Some("forged-identity"));
+    let mut changed = sealed(&vault, about);
+    changed[20] ^= 1;
+    assert_eq!(code(changed), Some("forged-identity"));
+}
+
+#[test]
+fn in_a_room_with_a_secret_envelopes_are_those_of_both_stays() {
+    let mut other = Other::new(5);
+    other.fingerprint = sdp::parse_local(OFFER).unwrap().fingerprint;
+    let theirs = (other.id(), other.hello.session.unwrap().key);
+    let offer = Envelope::Offer { generation: 1, sdp: OFFER.try_into().unwrap() }.encode().unwrap();
+    for (stay, answered) in [(0, 1), (1, 0), (2, 0)] {
+        let (mut page, vault) = in_secret();
+        let hello = vault.seal([9; 12], About::Hello(other.id()), &other.hello());
+        page.welcome(vec![other.with(hello)]);
+        let join = page.join.clone().unwrap();
+        let ours = vault.open(About::Hello(page.id()), &join.hello).unwrap();
+        let mut ours = (page.id(), Hello::decode(&ours).unwrap().session.unwrap().key);
+        let mut from = theirs;
+        match stay {
+            1 => ours.1[0] ^= 1,
+            2 => from.1[0] ^= 1,
+            _ => {}
+        }
+        let envelope = vault.seal([8; 12], About::Envelope([from, ours]), &offer);
+        let (opened, envelope) = (page.connections, envelope.try_into().unwrap());
+        page.hear(&ServerMessage::Signal { from: other.id(), epoch: 2, envelope });
+        assert_eq!(page.connections - opened, answered);
+    }
 }

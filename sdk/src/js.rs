@@ -235,6 +235,7 @@ impl NativeRoom {
     pub fn new(
         url: &str,
         room: String,
+        secret: Option<String>,
         channels: &Array,
         metadata: &str,
         configuration: &JsValue,
@@ -281,6 +282,7 @@ impl NativeRoom {
             url: driver::server_address(url)?,
             configuration,
             room,
+            secret,
             hello,
             join_timeout_ms: timeout_ms as u64,
             gives_tokens,

@@ -34,6 +34,8 @@ mod js;
 #[cfg(feature = "typed")]
 mod typed;
 
+#[cfg(feature = "typed")]
+pub use driver::create_room_secret;
 pub use driver::{Path, PeerStats, Traffic};
 pub use error::Error;
 pub use peerloom_protocol::action::Outcome;

@@ -15,6 +15,7 @@ export type ErrorCode =
   | "unauthorized"
   | "token-failed"
   | "no-signature"
+  | "bad-secret"
   | "version-mismatch"
   | "bad-message"
   | "unexpected-message"

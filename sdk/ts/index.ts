@@ -29,9 +29,11 @@ export type {
   RoomBase,
   RoomEvents,
   RoomStats,
+  Security,
   SignalingState,
   UndeliveredEvent,
 } from "./room.js";
 export { type CallContext, type CallHandler, type CallOptions, Rpc } from "./rpc.js";
 export type { Json, StandardResult, StandardSchemaV1 } from "./schema.js";
+export { createRoomSecret, readInvite } from "./secret.js";
 export type { PeerStream } from "./stream.js";

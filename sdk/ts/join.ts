@@ -10,6 +10,11 @@ import { NativeRoom } from "./wasm/peerloom.js";
 export interface JoinOptions<P extends Protocol> {
   /** The room's name, 1 to 128 bytes of UTF-8 without control characters. Whoever gives the same name meets. */
   readonly room: string;
+  /**
+   * Keeps the room to those who know it: base64url of 16 to 64 bytes, as {@link createRoomSecret} makes it. The server learns
+   * neither the room's name nor what its members say of themselves, and cannot make up members: see `room.security`.
+   */
+  readonly secret?: string;
   /** The channels, by label; everyone in the room declares the same. */
   readonly protocol?: P;
   /** A small value (at most 2 KiB as JSON) that the others see as `peer.metadata`. */
@@ -83,14 +88,14 @@ export async function join<P extends Protocol = Record<never, never>>(
 ): Promise<Room<P>> {
   const { room: name, protocol = {} as P, metadata, iceServers = [], timeoutMs = 10_000, signal } = options;
   const { relay = "first", relayBulk = false, windowBytes, peerTimeoutMs, resume = true, token } = options;
-  const { privacy, lan = true, pinned } = options;
+  const { privacy, lan = true, pinned, secret } = options;
   const relayOnly = privacy === "relay-only";
   // A slip here would show addresses that are to be hidden.
   if (privacy !== undefined && !relayOnly) throw new TypeError(`privacy is "relay-only" or not given`);
   signal?.throwIfAborted();
   begun = true;
   const metadataText = metadata === undefined ? "" : writeJson(metadata);
-  const room = new RoomBase<P>(name, protocol, metadata, token, pinned);
+  const room = new RoomBase<P>(name, protocol, metadata, token, pinned, secret);
   const channels = Object.entries(protocol).map(([label, definition]) => {
     if (definition.codec === "rpc") return [label, "ordered", "rpc"];
     const { delivery, codec, compress } = definition;
@@ -106,7 +111,7 @@ export async function join<P extends Protocol = Record<never, never>>(
     await room.start((onEvent, onMessages, onMore) => {
       const iceTransportPolicy = relayOnly ? "relay" : "all";
       const configuration = { iceServers: [...iceServers], iceTransportPolicy, certificates: [certificate] };
-      const where = [absolute(url), name, channels, metadataText, configuration] as const;
+      const where = [absolute(url), name, secret, channels, metadataText, configuration] as const;
       const how = [
         timeoutMs,
         token !== undefined,

@@ -30,6 +30,9 @@ export interface UndeliveredEvent {
   readonly bytes: number;
 }
 
+/** What is known of who the others in a room are. */
+export type Security = "open" | "pinned" | "secret" | "pinned and secret";
+
 /** The events of a room and what comes with them. */
 export interface RoomEvents {
   /** A listener added late is told `joined`, and `connected`, once for everyone already here. */
@@ -99,6 +102,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     directBytesReceived: 0,
   };
   readonly #accepted: Accepted | undefined;
+  readonly #secret: string | undefined;
   readonly #token: TokenSource | undefined;
   /** Why there was none, last time. */
   #tokenCause: unknown;
@@ -113,10 +117,12 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     metadata: Json | undefined,
     token: TokenSource | undefined,
     accepted: Accepted | undefined,
+    secret: string | undefined,
   ) {
     this.name = name;
     this.#token = token;
     this.#accepted = accepted;
+    this.#secret = secret;
     this.#self = { id: "", metadata };
     const native = () => this.#native;
     this.#exchange = new Exchange(native, (stream) => {
@@ -146,10 +152,23 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
 
   /**
    * What is known of who the others are. `"open"`: each has the key that its id stands for, whoever that is. `"pinned"`: each
-   * is besides one that the application accepts; with all others there are no connections.
+   * is besides one that the application accepts; with all others there are no connections. `"secret"`: each knows the secret of
+   * the room. `"pinned and secret"`: both.
    */
-  get security(): "open" | "pinned" {
-    return this.#accepted === undefined ? "open" : "pinned";
+  get security(): Security {
+    if (this.#accepted === undefined) return this.#secret === undefined ? "open" : "secret";
+    return this.#secret === undefined ? "pinned" : "pinned and secret";
+  }
+
+  /**
+   * A link to this room for somebody else: the address (by default that of the page) with the room's name, and its secret if it
+   * has one, behind the `#`. That part of an address is not sent to servers. {@link readInvite} reads it.
+   */
+  invite(address: string | URL = location.href): string {
+    const link = new URL(address);
+    const parts = this.#secret === undefined ? [this.name] : [this.name, this.#secret];
+    link.hash = parts.map(encodeURIComponent).join("&");
+    return link.href;
   }
 
   /** Everyone else in the room, by id. */

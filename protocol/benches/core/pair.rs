@@ -79,6 +79,7 @@ impl Page {
         let hello = Hello::new([("chat".to_owned(), Delivery::Ordered, "bytes".to_owned())], "");
         let config = Config {
             room: "demo".to_owned(),
+            secret: None,
             hello: hello.expect("one good label"),
             join_timeout_ms: timing::JOIN_MS,
             gives_tokens: false,

@@ -13,7 +13,8 @@ fn pair() -> [Seal; 2] {
     let keys = [SecretKey::from_bytes([1; 32]), SecretKey::from_bytes([2; 32])];
     let ids = [PeerId([1; 16]), PeerId([2; 16])];
     [(0, 1), (1, 0)].map(|(mine, theirs)| {
-        Seal::new(&keys[mine], ids[mine], &keys[theirs].public(), ids[theirs], ROOM).expect("an honest key")
+        Seal::new(&keys[mine], ids[mine], &keys[theirs].public(), ids[theirs], ROOM, None)
+            .expect("an honest key")
     })
 }
 
@@ -40,7 +41,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     let theirs = SecretKey::from_bytes([2; 32]).public();
     group.throughput(Throughput::Elements(1));
     group.bench_function("keys agreed on", |bencher| {
-        bencher.iter(|| Seal::new(black_box(&key), PeerId([1; 16]), &theirs, PeerId([2; 16]), ROOM));
+        bencher.iter(|| Seal::new(black_box(&key), PeerId([1; 16]), &theirs, PeerId([2; 16]), ROOM, None));
     });
     group.finish();
 }

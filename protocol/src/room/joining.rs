@@ -62,6 +62,7 @@ impl Room {
         }
         if self.server.is_up() {
             let cards = self.resident.give(false);
+            let cards = self.veil_cards(cards);
             if !cards.is_empty() {
                 let cards = cards.try_into().unwrap_or_default();
                 self.server.send(&ClientMessage::Deposit { replace: false, cards });
@@ -79,14 +80,16 @@ impl Room {
         };
         let (hello, Some((key, _))) = (hello.clone(), self.identity) else { return };
         let cards = self.joining.give(true);
+        let cards = self.veil_cards(cards);
         self.join_tags = cards.iter().map(|card| card.tag).collect();
+        let cards: Vec<_> = cards.into_iter().map(|card| card.card).collect();
         let join = Join {
-            room: self.config.room.as_str().try_into().unwrap_or_default(),
-            hello,
+            room: self.public_name().try_into().unwrap_or_default(),
+            hello: self.veil_hello(hello),
             key,
             secret: self.secrets.secret,
             returns: self.server.id().is_some(),
-            cards: cards.into_iter().map(|card| card.card).collect::<Vec<_>>().try_into().unwrap_or_default(),
+            cards: cards.try_into().unwrap_or_default(),
             token: self.token.take(),
         };
         self.server.join(now, join);

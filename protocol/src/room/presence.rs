@@ -59,7 +59,8 @@ impl Room {
                 self.notices.push_back(Notice::Unlisted(id, listing));
             }
             ServerMessage::Signal { from, epoch, envelope } => {
-                if let Some(member) = self.members.get_mut(&from) {
+                let envelope = self.unveil_envelope(from, envelope);
+                if let (Some(member), Some(envelope)) = (self.members.get_mut(&from), envelope) {
                     member.envelope(now, epoch, &envelope);
                 }
             }
@@ -221,7 +222,8 @@ impl Room {
             }
             Output::Send(envelope) => {
                 let epoch = self.members.get(&id).map(|member| member.epoch);
-                if let (Some(epoch), Some(envelope)) = (epoch, envelope.encode()) {
+                let envelope = envelope.encode().and_then(|envelope| self.veil_envelope(id, envelope));
+                if let (Some(epoch), Some(envelope)) = (epoch, envelope) {
                     self.server.send(&ClientMessage::Signal { to: id, epoch, envelope });
                 }
             }

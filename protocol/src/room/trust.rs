@@ -122,6 +122,7 @@ impl Room {
             // No server has so much to say in a moment; and with another key there is nothing to remember.
             return self.server.restart(now);
         }
+        let message = self.unveil(message);
         self.inbox.messages.push_back(message);
         self.read_inbox(now);
     }

@@ -14,8 +14,8 @@ fn key(number: u8) -> SecretKey {
 /// Anne's end with key 1 and Bert's end with key 2.
 fn pair() -> (Seal, Seal) {
     (
-        Seal::new(&key(1), ANNE, &key(2).public(), BERT, "demo").unwrap(),
-        Seal::new(&key(2), BERT, &key(1).public(), ANNE, "demo").unwrap(),
+        Seal::new(&key(1), ANNE, &key(2).public(), BERT, "demo", None).unwrap(),
+        Seal::new(&key(2), BERT, &key(1).public(), ANNE, "demo", None).unwrap(),
     )
 }
 
@@ -123,7 +123,7 @@ fn a_packet_sent_back_to_its_sender_is_forged() {
     assert_eq!(anne.open(&packet), Err(SealError::Forged));
     // Also when the server shows a member its own key, under another id or under its own.
     for id in [BERT, PeerId([0; 16]), ANNE] {
-        let mut mirror = Seal::new(&key(1), ANNE, &key(1).public(), id, "demo").unwrap();
+        let mut mirror = Seal::new(&key(1), ANNE, &key(1).public(), id, "demo", None).unwrap();
         let packet = mirror.seal(b"hi");
         assert_eq!(mirror.open(&packet), Err(SealError::Forged), "{id}");
     }
@@ -135,13 +135,14 @@ fn packets_of_another_pair_stay_or_room_are_forged() {
     let (anne, bert) = (key(1).public(), key(2));
     let carl = PeerId([0x33; 16]);
     let others = [
-        ("room", Seal::new(&bert, BERT, &anne, ANNE, "demos")),
-        ("no room", Seal::new(&bert, BERT, &anne, ANNE, "")),
-        ("receiver's id", Seal::new(&bert, carl, &anne, ANNE, "demo")),
-        ("sender's id", Seal::new(&bert, BERT, &anne, carl, "demo")),
-        ("ids swapped", Seal::new(&bert, ANNE, &anne, BERT, "demo")),
-        ("receiver's stay", Seal::new(&key(3), BERT, &anne, ANNE, "demo")),
-        ("sender's stay", Seal::new(&bert, BERT, &key(3).public(), ANNE, "demo")),
+        ("room", Seal::new(&bert, BERT, &anne, ANNE, "demos", None)),
+        ("no room", Seal::new(&bert, BERT, &anne, ANNE, "", None)),
+        ("receiver's id", Seal::new(&bert, carl, &anne, ANNE, "demo", None)),
+        ("sender's id", Seal::new(&bert, BERT, &anne, carl, "demo", None)),
+        ("ids swapped", Seal::new(&bert, ANNE, &anne, BERT, "demo", None)),
+        ("receiver's stay", Seal::new(&key(3), BERT, &anne, ANNE, "demo", None)),
+        ("room's secret", Seal::new(&bert, BERT, &anne, ANNE, "demo", Some(&[1; 32]))),
+        ("sender's stay", Seal::new(&bert, BERT, &key(3).public(), ANNE, "demo", None)),
     ];
     for (what, other) in others {
         assert_eq!(other.unwrap().open(&packet), Err(SealError::Forged), "{what}");
@@ -165,7 +166,7 @@ fn keys_of_low_order_are_refused() {
     ];
     let low = [little(0), little(1), near_prime(0xec), near_prime(0xed), near_prime(0xee)];
     for theirs in low.into_iter().chain(order_eight) {
-        assert!(Seal::new(&key(1), ANNE, &theirs, BERT, "demo").is_none(), "{theirs:02x?}");
+        assert!(Seal::new(&key(1), ANNE, &theirs, BERT, "demo", None).is_none(), "{theirs:02x?}");
     }
 }
 
@@ -227,7 +228,8 @@ proptest! {
 #[test]
 fn a_seal_made_anew_opens_nothing_twice() {
     let heard = Heard::default();
-    let make = || Seal::new(&key(2), BERT, &key(1).public(), ANNE, "demo").unwrap().hearing(heard.clone());
+    let make =
+        || Seal::new(&key(2), BERT, &key(1).public(), ANNE, "demo", None).unwrap().hearing(heard.clone());
     let (mut anne, mut bert) = (pair().0, make());
     let packets = [anne.seal(b"one"), anne.seal(b"two")];
     assert_eq!(bert.open(&packets[0]).unwrap(), b"one");

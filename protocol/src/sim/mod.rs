@@ -164,6 +164,8 @@ pub struct World {
     quiet_acts: u64,
     /// How applications that join from now on give tokens. Without it they give none.
     pub tokens: Option<Tokens>,
+    /// The secret of rooms that are entered from now on.
+    pub secret: Option<String>,
     /// Prints what applications are told, as it happens.
     pub trace: bool,
 }
@@ -197,6 +199,7 @@ impl World {
             quiet_frames: 0,
             quiet_acts: 0,
             tokens: None,
+            secret: None,
             trace: false,
         }
     }
@@ -241,7 +244,8 @@ impl World {
         let room = room.to_owned();
         let join_timeout_ms = timing::JOIN_MS;
         let gives_tokens = self.tokens.is_some();
-        let config = Config { room, hello, join_timeout_ms, resume, gives_tokens, options, entropy };
+        let secret = self.secret.clone();
+        let config = Config { room, secret, hello, join_timeout_ms, resume, gives_tokens, options, entropy };
         let node = Node::new(config).expect("a fixed room name");
         self.peers.push(Peer {
             node: Some(node),

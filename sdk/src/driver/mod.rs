@@ -35,6 +35,8 @@ use peerloom_protocol::node::{Config, Node};
 use peerloom_protocol::session::{Options, Transport};
 use peerloom_protocol::sorted_map::SortedMap;
 use peerloom_protocol::stream::Event as StreamEvent;
+#[cfg(feature = "typed")]
+use peerloom_protocol::vault;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::RtcConfiguration;
@@ -102,6 +104,8 @@ pub(crate) struct Settings {
     pub(crate) configuration: RtcConfiguration,
     /// The room's name.
     pub(crate) room: String,
+    /// Keeps it to those who know it.
+    pub(crate) secret: Option<String>,
     /// What we say of ourselves.
     pub(crate) hello: Hello,
     pub(crate) join_timeout_ms: u64,
@@ -177,17 +181,37 @@ fn entropy() -> Result<[u8; 32], Error> {
     Ok(bytes)
 }
 
+/// A new secret for a room, for [`Builder::secret`](crate::Builder::secret): 256 random bits as base64url. Give it to those who
+/// may enter, and to nobody else.
+///
+/// # Errors
+/// The browser has no random numbers to give.
+#[cfg(feature = "typed")]
+pub fn create_room_secret() -> Result<String, Error> {
+    Ok(vault::secret(&entropy()?))
+}
+
 impl Driver {
     /// Joins. What follows comes to `sink`, beginning with `Joined` or `Closed`.
     ///
     /// # Errors
     /// A name or a setting that is not allowed.
     pub(crate) fn start(settings: Settings, sink: Box<dyn Sink>) -> Result<Rc<Self>, Error> {
-        let Settings { url, configuration, room, hello, join_timeout_ms, gives_tokens, options, resume } =
-            settings;
+        let Settings {
+            url,
+            configuration,
+            room,
+            secret,
+            hello,
+            join_timeout_ms,
+            gives_tokens,
+            options,
+            resume,
+        } = settings;
         let keepsake = resume.then(|| Keepsake::take(&url, &room));
         let node = Node::new(Config {
             room,
+            secret,
             hello: hello.clone(),
             join_timeout_ms,
             gives_tokens,

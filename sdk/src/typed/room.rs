@@ -43,6 +43,7 @@ struct Declared {
 pub struct Builder {
     url: String,
     room: String,
+    secret: Option<String>,
     channels: Vec<Declared>,
     methods: Vec<(String, TypeId)>,
     compressed: Vec<String>,
@@ -59,6 +60,14 @@ impl Builder {
     /// The room's name, 1 to 128 bytes without control characters.
     pub fn room(mut self, name: &str) -> Self {
         self.room = name.to_owned();
+        self
+    }
+
+    /// Keeps the room to those who know this secret, as [`create_room_secret`](crate::create_room_secret) makes it: the server
+    /// learns neither the room's name nor what its members say of themselves, and nobody who does not know the secret can be
+    /// taken for a member.
+    pub fn secret(mut self, secret: &str) -> Self {
+        self.secret = Some(secret.to_owned());
         self
     }
 
@@ -213,6 +222,7 @@ impl Builder {
             url: driver::server_address(&self.url)?,
             configuration,
             room: self.room,
+            secret: self.secret,
             hello,
             join_timeout_ms: self.join_timeout_ms,
             gives_tokens,
@@ -242,6 +252,7 @@ impl Room {
         Builder {
             url: url.to_owned(),
             room: String::new(),
+            secret: None,
             channels: Vec::new(),
             methods: Vec::new(),
             compressed: Vec::new(),

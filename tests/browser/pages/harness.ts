@@ -78,6 +78,7 @@ export interface Joining {
   peerTimeoutMs?: number;
   privacy?: "relay-only";
   lan?: boolean;
+  secret?: string;
   pinned?: readonly string[] | ((id: string) => boolean | Promise<boolean>);
   resume?: boolean;
   signal?: AbortSignal;

@@ -30,6 +30,8 @@ export class LyingProxy implements AsyncDisposable {
   readonly url: string;
   /** From now on. */
   lie: Lie = (message) => [message];
+  /** Hears what pages say to the server, unmasked, and their requests. */
+  overhear: (bytes: Buffer) => void = () => {};
 
   private constructor(listener: Listener, port: number) {
     this.#listener = listener;
@@ -59,8 +61,10 @@ export class LyingProxy implements AsyncDisposable {
       socket.on("close", close);
     }
     let isWebSocket = false;
+    const said = { kept: Buffer.alloc(0), upgraded: false };
     client.on("data", (chunk) => {
       isWebSocket ||= /^GET \S*\/ws[ ?]/.test(chunk.toString("latin1", 0, 200));
+      if (isWebSocket) this.#listen(said, chunk);
       server.write(chunk);
     });
     const teller = { tell: (message: Buffer) => void client.write(frame(2, message)) };
@@ -87,6 +91,21 @@ export class LyingProxy implements AsyncDisposable {
     });
   }
 
+  #listen(said: { kept: Buffer; upgraded: boolean }, chunk: Buffer): void {
+    said.kept = Buffer.concat([said.kept, chunk]);
+    if (!said.upgraded) {
+      const end = said.kept.indexOf("\r\n\r\n") + 4;
+      if (end < 4) return;
+      this.overhear(said.kept.subarray(0, end));
+      said.kept = said.kept.subarray(end);
+      said.upgraded = true;
+    }
+    for (let next = read(said.kept); next !== undefined; next = read(said.kept)) {
+      said.kept = said.kept.subarray(next.end);
+      this.overhear(next.payload);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     this.#listener.close();
@@ -94,16 +113,22 @@ export class LyingProxy implements AsyncDisposable {
   }
 }
 
-/** The first message of the server that is whole. It sends none in parts, and masks none. */
+/** The first message that is whole. Nobody here sends any in parts; pages mask theirs (RFC 6455 §5.3). */
 function read(bytes: Buffer): { opcode: number; payload: Buffer; end: number } | undefined {
   if (bytes.length < 2) return undefined;
-  const [first = 0, short = 0] = bytes;
+  const [first = 0, masked = 0] = bytes;
+  const isMasked = masked > 127;
+  const short = masked & 127;
   const lengthBytes = short === 127 ? 8 : short === 126 ? 2 : 0;
   const head = 2 + lengthBytes;
   if (bytes.length < head) return undefined;
   const length =
     lengthBytes === 0 ? short : lengthBytes === 2 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
-  const end = head + length;
+  const start = head + (isMasked ? 4 : 0);
+  const end = start + length;
   if (bytes.length < end) return undefined;
-  return { opcode: first & 15, payload: Buffer.from(bytes.subarray(head, end)), end };
+  const payload = Buffer.from(bytes.subarray(start, end));
+  if (isMasked)
+    for (const [at, byte] of payload.entries()) payload[at] = byte ^ (bytes[head + (at & 3)] ?? 0);
+  return { opcode: first & 15, payload, end };
 }

@@ -1,0 +1,101 @@
+//! What goes through the server in a room with a secret, sealed on its way out and opened on its way in. In other rooms it
+//! goes as it is.
+
+use super::Room;
+use crate::id::PeerId;
+use crate::seal;
+use crate::signal::{EnvelopeBytes, HelloBytes, Member, ServerMessage, TaggedCard};
+use crate::vault::About;
+
+impl Room {
+    /// What the server calls the room.
+    pub(super) fn public_name(&self) -> &str {
+        self.vault.as_ref().map_or(&self.config.room, |vault| vault.name())
+    }
+
+    fn nonce(&mut self) -> [u8; 12] {
+        self.nonces += 1;
+        let mut nonce = [0; 12];
+        nonce.copy_from_slice(&seal::derive(&self.config.entropy, "nonce", self.nonces)[..12]);
+        nonce
+    }
+
+    /// Seals where there is a secret. None when it is too long then.
+    fn veil<T: TryFrom<Vec<u8>>>(&mut self, about: About, plain: &[u8]) -> Option<T> {
+        let nonce = self.nonce();
+        self.vault.as_ref()?.seal(nonce, about, plain).try_into().ok()
+    }
+
+    fn our_id(&self) -> PeerId {
+        self.identity.map_or(PeerId([0; 16]), |(_, id)| id)
+    }
+
+    fn our_key(&self) -> [u8; 32] {
+        self.key.as_ref().map(seal::SecretKey::public).unwrap_or_default()
+    }
+
+    pub(super) fn veil_hello(&mut self, hello: HelloBytes) -> HelloBytes {
+        if self.vault.is_none() {
+            return hello;
+        }
+        // A hello's own limits leave room for the seal.
+        self.veil(About::Hello(self.our_id()), &hello).unwrap_or_default()
+    }
+
+    pub(super) fn veil_cards(&mut self, mut cards: Vec<TaggedCard>) -> Vec<TaggedCard> {
+        if self.vault.is_some() {
+            let about = About::Card(self.our_id(), self.our_key());
+            cards.retain_mut(|tagged| {
+                let veiled = self.veil(about, &tagged.card);
+                // One that is too long then goes as an envelope, which has more room.
+                veiled.is_some_and(|card| {
+                    tagged.card = card;
+                    true
+                })
+            });
+        }
+        cards
+    }
+
+    /// None when there is nobody to read it.
+    pub(super) fn veil_envelope(&mut self, to: PeerId, envelope: EnvelopeBytes) -> Option<EnvelopeBytes> {
+        if self.vault.is_none() {
+            return Some(envelope);
+        }
+        let theirs = self.members.get(&to)?.session?.key;
+        self.veil(About::Envelope([(self.our_id(), self.our_key()), (to, theirs)]), &envelope)
+    }
+
+    pub(super) fn unveil_envelope(&self, from: PeerId, envelope: EnvelopeBytes) -> Option<EnvelopeBytes> {
+        let Some(vault) = &self.vault else { return Some(envelope) };
+        let theirs = self.members.get(&from)?.session?.key;
+        let about = About::Envelope([(from, theirs), (self.our_id(), self.our_key())]);
+        vault.open(about, &envelope)?.try_into().ok()
+    }
+
+    /// Opens what a message says of members. A hello that does not open is none, as is a card.
+    pub(super) fn unveil(&self, mut message: ServerMessage) -> ServerMessage {
+        match &mut message {
+            ServerMessage::Welcome(welcome) => {
+                let members = std::mem::take(&mut welcome.members);
+                let members: Vec<_> = members.into_iter().map(|member| self.unveil_member(member)).collect();
+                welcome.members = members.try_into().unwrap_or_default();
+            }
+            ServerMessage::Joined(member) => *member = self.unveil_member(member.clone()),
+            _ => {}
+        }
+        message
+    }
+
+    fn unveil_member(&self, mut member: Member) -> Member {
+        let Some(vault) = &self.vault else { return member };
+        let hello = vault.open(About::Hello(member.id), &member.hello);
+        let hello = hello.and_then(|hello| HelloBytes::try_from(hello).ok()).unwrap_or_default();
+        let session = crate::hello::Hello::decode(&hello).ok().and_then(|hello| hello.session);
+        member.card = member.card.zip(session).and_then(|(card, session)| {
+            vault.open(About::Card(member.id, session.key), &card)?.try_into().ok()
+        });
+        member.hello = hello;
+        member
+    }
+}
