@@ -372,7 +372,10 @@ impl Room {
             Input::Start => self.warm_up(now),
             Input::SocketOpened => self.server.opened(),
             Input::SocketMessage(bytes) => self.server.message(now, &bytes),
-            Input::SocketClosed => self.server.closed(now),
+            Input::SocketClosed => {
+                self.inbox.clear();
+                self.server.closed(now);
+            }
             Input::ServerAnswers(answers) => self.server.answers(now, answers),
             Input::Token(token) => self.token_given(now, token),
             Input::Signed(number, signed) => self.signed(now, number, signed),
@@ -414,7 +417,13 @@ impl Room {
     fn pump_server(&mut self, now: u64) {
         while let Some(event) = self.server.poll() {
             match event {
-                ServerEvent::Do(command) => self.notices.push_back(Notice::Do(command)),
+                ServerEvent::Do(command) => {
+                    if let Command::CloseSocket { .. } = command {
+                        // What came from it and is not read yet is not to be believed any more.
+                        self.inbox.clear();
+                    }
+                    self.notices.push_back(Notice::Do(command));
+                }
                 ServerEvent::Message(message) => self.server_message(now, message),
                 ServerEvent::State(state) => {
                     if state == SignalingState::Reconnecting {

@@ -316,6 +316,24 @@ fn what_the_server_says_waits_until_what_came_before_is_checked() {
 }
 
 #[test]
+fn what_a_server_said_before_it_was_lost_is_not_believed_later() {
+    let other = Other::new(5);
+    for lost in [Input::SocketClosed, Input::Online] {
+        let mut page = Page::new(None);
+        page.answers = false;
+        page.welcome(vec![other.listed()]);
+        // A network that changes while it joins makes it begin again.
+        page.feed(lost);
+        let checks: Vec<_> = page.checks.drain(..).collect();
+        assert_eq!(checks.len(), 1);
+        for (number, signed, message) in checks {
+            page.feed(Input::Checked(number, verdict(&signed, &message)));
+        }
+        assert!(!page.events.iter().any(|event| matches!(event, Event::Joined(_))));
+    }
+}
+
+#[test]
 fn a_server_that_says_ever_more_meanwhile_is_left() {
     let (mut page, other) = (Page::new(None), Other::new(5));
     page.answers = false;

@@ -102,7 +102,7 @@ export async function join<P extends Protocol = Record<never, never>>(
     const how = typeof delivery === "object" ? delivery.lifetimeMs : delivery;
     return [label, how, typeof codec === "object" ? codec.name : codec, compress];
   });
-  const [certificate] = await Promise.all([makeCertificate(), loadModule()]);
+  const [certificates] = await Promise.all([makeCertificates(), loadModule()]);
   signal?.throwIfAborted();
   const leave = () => void room.leave();
   signal?.addEventListener("abort", leave, { once: true });
@@ -110,7 +110,7 @@ export async function join<P extends Protocol = Record<never, never>>(
   try {
     await room.start((onEvent, onMessages, onMore) => {
       const iceTransportPolicy = relayOnly ? "relay" : "all";
-      const configuration = { iceServers: [...iceServers], iceTransportPolicy, certificates: [certificate] };
+      const configuration = { iceServers: [...iceServers], iceTransportPolicy, certificates };
       const where = [absolute(url), name, secret, channels, metadataText, configuration] as const;
       const how = [
         timeoutMs,
@@ -133,14 +133,17 @@ export async function join<P extends Protocol = Record<never, never>>(
   return room as Room<P>;
 }
 
-/** For all connections of the room, as what is signed names it. Valid for as long as browsers allow: a year. */
-async function makeCertificate(): Promise<RTCCertificate> {
+/**
+ * One for all connections of the room, as what is signed names it. Valid for as long as browsers allow: a year. Without WebRTC
+ * there is none, and messages go through the server.
+ */
+async function makeCertificates(): Promise<RTCCertificate[] | undefined> {
   const expires = 31_536_000_000;
   const algorithm = { name: "ECDSA", namedCurve: "P-256", expires };
   try {
-    return await RTCPeerConnection.generateCertificate(algorithm);
-  } catch (cause) {
-    throw new PeerloomError("browser", "the browser makes no certificates for WebRTC", { cause });
+    return [await RTCPeerConnection.generateCertificate(algorithm)];
+  } catch {
+    return undefined;
   }
 }
 

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tower::ServiceExt;
 
 use crate::App;
+use crate::head;
 use crate::stream::{Client, ClientStream};
 
 /// Connections that wait to be accepted; the operating system may allow fewer.
@@ -108,7 +109,20 @@ fn start(tcp: TcpStream, address: SocketAddr, app: &Arc<App>, router: &Router) {
     }
     let client = Client::new(address, permit);
     let stream = ClientStream::new(tcp, client.clone(), app.config.limits.bytes);
-    tokio::spawn(serve_http(stream, client, app.clone(), router.clone()));
+    tokio::spawn(serve(stream, client, app.clone(), router.clone()));
+}
+
+/// Serves a connection once its first request has come, in time.
+async fn serve(mut stream: ClientStream, client: Arc<Client>, app: Arc<App>, router: Router) {
+    let head = head::wait_for(&mut stream, MAX_REQUEST_BYTES);
+    let came = tokio::select! {
+        came = tokio::time::timeout(app.config.limits.header_timeout, head) => came.unwrap_or(false),
+        () = app.going_down() => return,
+    };
+    if came {
+        // Boxed, so that those who wait do not have room for it.
+        Box::pin(serve_http(stream, client, app, router)).await;
+    }
 }
 
 /// Answers the requests of one connection, until it ends or becomes a WebSocket, which has a task of its own.

@@ -28,6 +28,7 @@ mod admission;
 mod assets;
 mod config;
 mod connection;
+mod head;
 mod hub;
 mod mint;
 mod options;

@@ -57,6 +57,8 @@ impl Client {
 pub(crate) struct ClientStream {
     /// `None` only while being dropped.
     tcp: Option<TcpStream>,
+    /// What was read and put back.
+    unread: Vec<u8>,
     client: Arc<Client>,
     rate: Rate,
     bucket: TokenBucket,
@@ -64,7 +66,28 @@ pub(crate) struct ClientStream {
 
 impl ClientStream {
     pub(crate) fn new(tcp: TcpStream, client: Arc<Client>, rate: Rate) -> Self {
-        Self { tcp: Some(tcp), client, rate, bucket: TokenBucket::full(rate, Instant::now()) }
+        Self {
+            tcp: Some(tcp),
+            unread: Vec::new(),
+            client,
+            rate,
+            bucket: TokenBucket::full(rate, Instant::now()),
+        }
+    }
+
+    /// Ready when there is something to [read](Self::try_read).
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        self.tcp.as_ref().expect("only Drop takes the stream").readable().await
+    }
+
+    /// Reads what has come, past the meter: what is [put back](Self::put_back) is counted when it is read again.
+    pub(crate) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.tcp.as_ref().expect("only Drop takes the stream").try_read(buf)
+    }
+
+    /// Has these bytes read first.
+    pub(crate) fn put_back(&mut self, bytes: Vec<u8>) {
+        self.unread = bytes;
     }
 
     fn tcp(&mut self) -> Pin<&mut TcpStream> {
@@ -79,7 +102,14 @@ impl AsyncRead for ClientStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(self.tcp().poll_read(cx, buf))?;
+        if self.unread.is_empty() {
+            ready!(self.tcp().poll_read(cx, buf))?;
+        } else {
+            let some = self.unread.len().min(buf.remaining());
+            buf.put_slice(&self.unread[..some]);
+            let rest = self.unread.split_off(some);
+            self.unread = rest;
+        }
         let read = u32::try_from(buf.filled().len() - before).unwrap_or(u32::MAX);
         let rate = self.rate;
         if self.bucket.take(read, rate, Instant::now()) {

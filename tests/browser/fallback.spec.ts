@@ -109,3 +109,17 @@ for (const relay of ["first", "never"] as const) {
     expect(states).not.toContain("left");
   });
 }
+
+for (const browser of ["chromium", "firefox"] as const) {
+  test(`a page of ${browser} without WebRTC talks through the server`, async ({ open, room }) => {
+    const [bare, other] = [await open(browser), await open("chromium")];
+    await bare.run(() => void Reflect.deleteProperty(globalThis, "RTCPeerConnection"));
+    await other.join(room);
+    await bare.join(room);
+    await bare.note("no other way");
+    await expect.poll(() => other.notes()).toEqual([`${bare.id}: no other way`]);
+    await other.note("it will do", bare);
+    await expect.poll(() => bare.notes()).toEqual([`${other.id}: it will do`]);
+    expect(await bare.paths()).toEqual({ [other.id]: "relay" });
+  });
+}

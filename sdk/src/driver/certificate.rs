@@ -5,19 +5,14 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{RtcConfiguration, RtcPeerConnection};
 
 use super::promise::settled;
-use crate::error::Error;
-
 /// As long as browsers let one be valid: a year, in milliseconds.
 const EXPIRES_MS: f64 = 31_536_000_000.0;
 
-/// The same configuration with a certificate, unless it names one.
-///
-/// # Errors
-/// What the browser threw, which has no WebRTC then.
-pub(crate) async fn with_certificate(configuration: &RtcConfiguration) -> Result<RtcConfiguration, Error> {
-    let thrown = |error: JsValue| Error::thrown(&error);
+/// The same configuration with a certificate, unless it names one. Without WebRTC there is none, and messages go through the
+/// server.
+pub(crate) async fn with_certificate(configuration: &RtcConfiguration) -> RtcConfiguration {
     if Reflect::get(configuration, &"certificates".into()).is_ok_and(|known| known.is_truthy()) {
-        return Ok(configuration.clone());
+        return configuration.clone();
     }
     let algorithm = Object::new();
     let fields = [
@@ -29,10 +24,14 @@ pub(crate) async fn with_certificate(configuration: &RtcConfiguration) -> Result
         // Defining a field of a fresh plain object cannot fail.
         let _ = Reflect::set(&algorithm, &name.into(), &value);
     }
-    let made = RtcPeerConnection::generate_certificate_with_object(&algorithm).map_err(thrown)?;
-    let certificate = settled(&made).await.map_err(thrown)?;
+    let made = match RtcPeerConnection::generate_certificate_with_object(&algorithm) {
+        Ok(made) => settled(&made).await,
+        Err(thrown) => Err(thrown),
+    };
     // A copy, or the next room that is joined with it would show the same certificate.
     let own: RtcConfiguration = Object::assign(&Object::new(), configuration).unchecked_into();
-    own.set_certificates(Array::of1(&certificate).unchecked_ref());
-    Ok(own)
+    if let Ok(certificate) = made {
+        own.set_certificates(Array::of1(&certificate).unchecked_ref());
+    }
+    own
 }

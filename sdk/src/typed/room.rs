@@ -213,7 +213,7 @@ impl Builder {
         if self.options.privacy.relay_only {
             self.configuration.set_ice_transport_policy(RtcIceTransportPolicy::Relay);
         }
-        let configuration = driver::with_certificate(&self.configuration).await?;
+        let configuration = driver::with_certificate(&self.configuration).await;
         let (joined_tx, joined) = oneshot::channel();
         let gives_tokens = self.token.is_some();
         let shared = Shared::new(channels, methods.len(), joined_tx, self.token, self.accepted);

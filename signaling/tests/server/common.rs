@@ -168,6 +168,12 @@ impl Client {
         within(self.socket.send(Message::Binary(frame.into()))).await.unwrap();
     }
 
+    /// Sends, unless the server has closed or takes nothing more for a while.
+    pub(crate) async fn try_send(&mut self, frame: &[u8]) -> bool {
+        let sent = self.socket.send(Message::Binary(frame.to_vec().into()));
+        matches!(tokio::time::timeout(Duration::from_secs(2), sent).await, Ok(Ok(())))
+    }
+
     /// The next message. Panics when the server closes instead.
     pub(crate) async fn recv(&mut self) -> ServerMessage {
         match self.next().await {

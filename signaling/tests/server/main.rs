@@ -5,6 +5,7 @@
 mod cards;
 mod common;
 mod drain;
+mod flood;
 mod garbage;
 mod origins;
 mod pages;

@@ -10,7 +10,13 @@ use peerloom_signaling::Limits;
 use crate::common::{Client, Server, join, within};
 
 /// Kills the program should a test fail.
-struct Running(Child);
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -19,7 +25,7 @@ impl Drop for Running {
     }
 }
 
-fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_peerloom-signaling"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PEERLOOM_") {
@@ -31,7 +37,7 @@ fn program() -> Command {
 }
 
 /// Starts it and reads the line that says where it listens.
-fn start(command: &mut Command) -> (Running, SocketAddr, BufReader<ChildStdout>) {
+pub(crate) fn start(command: &mut Command) -> (Running, SocketAddr, BufReader<ChildStdout>) {
     let mut child = Running(command.spawn().unwrap());
     let mut stdout = BufReader::new(child.0.stdout.take().unwrap());
     let mut line = String::new();

@@ -42,6 +42,23 @@ async fn a_byte_now_and_then_does_not_help() {
 }
 
 #[tokio::test]
+async fn a_request_that_comes_byte_by_byte_is_answered() {
+    let server = Server::start().await;
+    for ends in ["\r\n", "\n"] {
+        let request = ["GET /healthz HTTP/1.1", "Host: localhost", "Connection: close", "", ""].join(ends);
+        let mut tcp = TcpStream::connect(server.address).await.unwrap();
+        tcp.set_nodelay(true).unwrap();
+        for byte in request.bytes() {
+            tcp.write_all(&[byte]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut answer = String::new();
+        within(tcp.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn headers_have_a_size_limit() {
     let server = Server::start().await;
     let answer = server.get("/healthz", &format!("X-Long: {}\r\n", "x".repeat(64 * 1024))).await;
