@@ -1,7 +1,7 @@
 //! Who is who: our hello is signed before we join, and what the server says of others is believed once it is checked.
 //!
 //! Signatures take the browser a moment. Messages of the server are read in their order, so those behind one that
-//! introduces members wait until the signatures in it are checked: about a millisecond.
+//! introduces members wait until the signatures in it are checked: a millisecond or two.
 
 use std::collections::VecDeque;
 
