@@ -1,6 +1,7 @@
 // npm run check: everything a change must keep besides the tests. All checks run, then the failed ones are listed.
 import { readFileSync } from "node:fs";
 import { checkCrates } from "./lib/cargo-deny.mjs";
+import { lockedCrates } from "./lib/cargo-lock.mjs";
 import { installPackages, tool } from "./lib/npm.mjs";
 import { noKnownHoles, nothingRunsOnInstall } from "./lib/npm-supply.mjs";
 import { at, ci } from "./lib/paths.mjs";
@@ -20,17 +21,6 @@ const clippy = (...args) => program("cargo", ["clippy", ...locked, ...args, ...D
 const script = (path, ...args) => program(process.execPath, [tool(path), ...args]);
 const types = (folder) => script("typescript/bin/tsc", "--noEmit", "-p", at(folder));
 
-/** The packages in a lock file of cargo's: which versions there are of each. */
-function lockedCrates(path) {
-  const versions = new Map();
-  for (const [, name, version] of readFileSync(at(path), "utf8").matchAll(
-    /name = "(.+)"\nversion = "(.+)"/g,
-  )) {
-    versions.set(name, [...(versions.get(name) ?? []), version]);
-  }
-  return versions;
-}
-
 /** The crates and the npm package carry one version, the lock files name no registry, and what is fuzzed is what is built. */
 function manifests() {
   const crates = /\[workspace\.package\]\s*version = "([^"]+)"/.exec(
@@ -44,10 +34,11 @@ function manifests() {
     console.error(`${lock} names a registry: npm install --omit-lockfile-registry-resolved`);
   }
   const built = lockedCrates("Cargo.lock");
-  const strange = [...lockedCrates("fuzz/Cargo.lock")].filter(([name, versions]) =>
-    versions.some((version) => built.get(name)?.includes(version) === false),
-  );
-  for (const [name] of strange) {
+  const strange = lockedCrates("fuzz/Cargo.lock").filter(({ name, version }) => {
+    const versions = built.filter((crate) => crate.name === name).map((crate) => crate.version);
+    return versions.length > 0 && !versions.includes(version);
+  });
+  for (const { name } of strange) {
     console.error(
       `fuzz/Cargo.lock has another ${name} than Cargo.lock: copy that over it, and run npm run fuzz`,
     );

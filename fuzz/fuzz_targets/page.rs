@@ -197,8 +197,7 @@ impl Page {
                 inputs.push(Input::Signed(number, Some(identity::sign(&seed, &message))));
             }
             Command::Check { number, signed, message, .. } => {
-                let valid = identity::verify(&signed, &message);
-                inputs.push(Input::Checked(number, if valid { Verdict::Valid } else { Verdict::Forged }));
+                inputs.push(Input::Checked(number, Verdict::of(&signed, &message)));
             }
             Command::CloseSocket { .. } => self.has_socket = false,
             Command::OpenConnection(id, start) => {

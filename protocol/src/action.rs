@@ -231,8 +231,8 @@ pub enum Command {
         /// What it signed.
         message: Vec<u8>,
     },
-    /// Make an RTCPeerConnection with its negotiated channels and the one certificate of all of them, and start it; report [`Input::LocalDescription`], and
-    /// candidates as they are found.
+    /// Make an RTCPeerConnection with its negotiated channels and the one certificate of all of them, and start it; report
+    /// [`Input::LocalDescription`], and candidates as they are found.
     OpenConnection(ConnectionId, Start),
     /// Set this answer as remote description.
     SetAnswer(ConnectionId, String),

@@ -92,6 +92,13 @@ pub enum Verdict {
     NotAccepted,
 }
 
+impl Verdict {
+    /// What the signature alone comes to.
+    pub fn of(signed: &Signed, message: &[u8]) -> Self {
+        if verify(signed, message) { Self::Valid } else { Self::Forged }
+    }
+}
+
 /// The secret halves that a page's id is made of.
 #[derive(Clone)]
 pub(crate) struct Secrets {

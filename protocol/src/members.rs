@@ -19,6 +19,7 @@ use crate::timing;
 #[derive(Debug)]
 pub(crate) struct Claim {
     pub(crate) id: PeerId,
+    pub(crate) hello: Hello,
     pub(crate) signed: Signed,
     /// What the signature must sign.
     pub(crate) message: Vec<u8>,
@@ -38,7 +39,7 @@ impl Claim {
         }
         let Identity { fingerprint, key, secret_hash, signature } = identity;
         let message = identity::statement(&config.room, &fingerprint, &secret_hash, said);
-        Ok(Self { id: listed.id, signed: Signed { key, signature }, message })
+        Ok(Self { id: listed.id, hello, signed: Signed { key, signature }, message })
     }
 }
 
@@ -60,11 +61,10 @@ impl Member {
     /// A member the server made known, without a link yet; and why there will be none, if so. Of one that is not believed
     /// nothing is taken over.
     pub(crate) fn read(
-        listed: &signal::Member,
+        epoch: u32,
+        hello: Result<Hello, LinkError>,
         ours: &Hello,
-        verdict: Result<(), LinkError>,
     ) -> (Self, Option<LinkError>) {
-        let hello = verdict.and_then(|()| Hello::decode(&listed.hello).map_err(LinkError::from));
         let known = hello.as_ref().ok();
         let metadata = known.map(|theirs| theirs.metadata.to_string()).unwrap_or_default();
         let fingerprint = known.and_then(|theirs| theirs.identity).map(|identity| identity.fingerprint);
@@ -73,7 +73,7 @@ impl Member {
             Ok(theirs.session.ok_or(ProtocolError::Version)?)
         });
         let member = Self {
-            epoch: listed.epoch,
+            epoch,
             metadata,
             session: fits.as_ref().ok().copied(),
             fingerprint: fingerprint.unwrap_or_default(),

@@ -330,15 +330,22 @@ impl Room {
         self.server.park();
         self.pump_server_commands();
         (self.warm_until, self.token_until) = (None, None);
-        self.inbox.clear();
     }
 
     fn pump_server_commands(&mut self) {
         while let Some(event) = self.server.poll() {
             if let ServerEvent::Do(command) = event {
-                self.notices.push_back(Notice::Do(command));
+                self.server_command(command);
             }
         }
+    }
+
+    fn server_command(&mut self, command: Command) {
+        if let Command::CloseSocket { .. } = command {
+            // What came from it and is not read yet is not to be believed any more.
+            self.inbox.clear();
+        }
+        self.notices.push_back(Notice::Do(command));
     }
 
     /// When to feed [`Input::TimedOut`], in the same clock as `now`.
@@ -417,17 +424,10 @@ impl Room {
     fn pump_server(&mut self, now: u64) {
         while let Some(event) = self.server.poll() {
             match event {
-                ServerEvent::Do(command) => {
-                    if let Command::CloseSocket { .. } = command {
-                        // What came from it and is not read yet is not to be believed any more.
-                        self.inbox.clear();
-                    }
-                    self.notices.push_back(Notice::Do(command));
-                }
+                ServerEvent::Do(command) => self.server_command(command),
                 ServerEvent::Message(message) => self.server_message(now, message),
                 ServerEvent::State(state) => {
                     if state == SignalingState::Reconnecting {
-                        self.inbox.clear();
                         self.drop_cards();
                         self.members.values_mut().for_each(|member| member.listing = Listing::Away);
                         self.notices.push_back(Notice::ServerLost);

@@ -2,12 +2,10 @@
 //!
 //! The server carries the packets and can neither read nor alter them, nor give one to its receiver a second time.
 //! It may drop packets, so gaps are no error. What this rests on is that each side has the other's true public key:
-//! keys travel in [hellos](crate::hello), and a server that puts its own into them sits between the two, just as one
-//! that exchanges DTLS fingerprints does.
+//! keys travel in [hellos](crate::hello), which are [signed](crate::identity) by the key that the other's id stands for.
 //!
 //! X25519 (RFC 7748) gives a shared secret, HKDF-SHA-256 (RFC 5869) makes one key for each direction from it (and from the
-//! secret of a [room that has one](crate::vault)), and
-//! ChaCha20-Poly1305 (RFC 8439) seals under the packet's number. `docs/wire.md` has every byte, and a test vector.
+//! secret of a [room that has one](crate::vault)), and ChaCha20-Poly1305 (RFC 8439) seals under the packet's number. `docs/wire.md` has every byte, and a test vector.
 //!
 //! No random number is drawn here. Keys are made from the driver's entropy: [`derive()`] gives the secret of the n-th
 //! stay, which is used for nothing but [`SecretKey::from_bytes`]. A [`Seal`] that is made anew from the same keys must go

@@ -119,7 +119,7 @@ impl Page {
                 inputs.push_back(Input::Signed(number, Some(identity::sign(&seed, &message))));
             }
             Command::Check { number, signed, message, .. } if self.answers => {
-                inputs.push_back(Input::Checked(number, verdict(&signed, &message)));
+                inputs.push_back(Input::Checked(number, Verdict::of(&signed, &message)));
             }
             Command::Check { number, signed, message, .. } => {
                 self.checks.push_back((number, signed, message));
@@ -150,10 +150,6 @@ impl Page {
         });
         failed.collect()
     }
-}
-
-fn verdict(signed: &Signed, message: &[u8]) -> Verdict {
-    if identity::verify(signed, message) { Verdict::Valid } else { Verdict::Forged }
 }
 
 /// Somebody else in the room, as an honest server would describe it.
@@ -298,7 +294,7 @@ fn what_the_server_says_waits_until_what_came_before_is_checked() {
     // The second is answered first, and the first only once.
     let checks: Vec<_> = page.checks.drain(..).collect();
     for (number, signed, message) in checks.iter().rev() {
-        page.feed(Input::Checked(*number, verdict(signed, message)));
+        page.feed(Input::Checked(*number, Verdict::of(signed, message)));
         page.feed(Input::Checked(*number, Verdict::Forged));
     }
     page.feed(Input::Checked(99, Verdict::Valid));
@@ -327,7 +323,7 @@ fn what_a_server_said_before_it_was_lost_is_not_believed_later() {
         let checks: Vec<_> = page.checks.drain(..).collect();
         assert_eq!(checks.len(), 1);
         for (number, signed, message) in checks {
-            page.feed(Input::Checked(number, verdict(&signed, &message)));
+            page.feed(Input::Checked(number, Verdict::of(&signed, &message)));
         }
         assert!(!page.events.iter().any(|event| matches!(event, Event::Joined(_))));
     }
@@ -346,7 +342,7 @@ fn a_server_that_says_ever_more_meanwhile_is_left() {
     page.feed(Input::TimedOut);
     let checks: Vec<_> = page.checks.drain(..).collect();
     for (number, signed, message) in checks {
-        page.feed(Input::Checked(number, verdict(&signed, &message)));
+        page.feed(Input::Checked(number, Verdict::of(&signed, &message)));
     }
     assert!(!page.events.iter().any(|event| matches!(event, Event::Joined(_))), "it begins anew");
 }

@@ -1,6 +1,7 @@
 // Bills of materials in CycloneDX 1.5: which crates and npm packages are inside the npm package, and inside the server. Read
 // from the lock files and from what cargo knows; the same sources give the same bytes, with no time and no random number.
 import { readFileSync } from "node:fs";
+import { lockedCrates } from "./cargo-lock.mjs";
 import { at } from "./paths.mjs";
 import { run } from "./run.mjs";
 
@@ -33,13 +34,8 @@ const byName = (a, b) => (a.ref < b.ref ? -1 : a.ref > b.ref ? 1 : 0);
 const json = (path) => JSON.parse(readFileSync(at(path), "utf8"));
 
 /** SHA-256 of each crate from the registry, by `name@version`. */
-function checksums() {
-  const sums = new Map();
-  const lock = readFileSync(at("Cargo.lock"), "utf8");
-  const entry = /name = "([^"]+)"\nversion = "([^"]+)"\nsource = "[^"]+"\nchecksum = "([^"]+)"/g;
-  for (const [, name, version, sum] of lock.matchAll(entry)) sums.set(`${name}@${version}`, sum);
-  return sums;
-}
+const checksums = () =>
+  new Map(lockedCrates("Cargo.lock").map(({ name, version, checksum }) => [`${name}@${version}`, checksum]));
 
 /** The crates that are compiled into a product, macros and build scripts left out, each with what it needs of the others. */
 async function crates({ crate, flags, machine }) {

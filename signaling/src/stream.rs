@@ -77,17 +77,21 @@ impl ClientStream {
 
     /// Ready when there is something to [read](Self::try_read).
     pub(crate) async fn readable(&self) -> io::Result<()> {
-        self.tcp.as_ref().expect("only Drop takes the stream").readable().await
+        self.socket().readable().await
     }
 
     /// Reads what has come, past the meter: what is [put back](Self::put_back) is counted when it is read again.
     pub(crate) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.tcp.as_ref().expect("only Drop takes the stream").try_read(buf)
+        self.socket().try_read(buf)
     }
 
     /// Has these bytes read first.
     pub(crate) fn put_back(&mut self, bytes: Vec<u8>) {
         self.unread = bytes;
+    }
+
+    fn socket(&self) -> &TcpStream {
+        self.tcp.as_ref().expect("only Drop takes the stream")
     }
 
     fn tcp(&mut self) -> Pin<&mut TcpStream> {
@@ -107,8 +111,8 @@ impl AsyncRead for ClientStream {
         } else {
             let some = self.unread.len().min(buf.remaining());
             buf.put_slice(&self.unread[..some]);
-            let rest = self.unread.split_off(some);
-            self.unread = rest;
+            // What is left, and at the end no memory.
+            self.unread = self.unread.split_off(some);
         }
         let read = u32::try_from(buf.filled().len() - before).unwrap_or(u32::MAX);
         let rate = self.rate;

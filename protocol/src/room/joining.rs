@@ -25,7 +25,6 @@ impl Room {
             self.warm_another();
         }
         self.server.starting(now);
-        self.inbox.clear();
         self.pledge = Pledge::None;
         if self.fingerprint.is_some() {
             self.sign();

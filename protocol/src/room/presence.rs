@@ -4,6 +4,7 @@ use super::{Notice, Room, close_all, close_member};
 use crate::action::{Command, ConnectionId, Event, SignalingState};
 use crate::control::Control;
 use crate::failure::{LinkError, RoomError};
+use crate::hello::Hello;
 use crate::id::PeerId;
 use crate::link::{Link, Output};
 use crate::members::Member;
@@ -11,12 +12,12 @@ use crate::session::Listing;
 use crate::signal::{self, ClientMessage, LeaveReason, Refusal, ServerMessage};
 
 impl Room {
-    /// A message of the server, with what came of checking each member that it introduces.
+    /// A message of the server, with the hello of each member that it introduces, or why that is not believed.
     pub(super) fn believe(
         &mut self,
         now: u64,
         message: ServerMessage,
-        verdicts: impl IntoIterator<Item = Result<(), LinkError>>,
+        hellos: Vec<Result<Hello, LinkError>>,
     ) {
         match message {
             ServerMessage::Welcome(welcome) => {
@@ -30,8 +31,8 @@ impl Room {
                     self.notices.push_back(Notice::Do(Command::KeepToken(self.root)));
                     self.notify(Event::Joined(welcome.id));
                 }
-                for (member, verdict) in welcome.members.into_iter().zip(verdicts) {
-                    self.meet(now, true, member, verdict);
+                for (member, hello) in welcome.members.into_iter().zip(hellos) {
+                    self.meet(now, true, member, hello);
                 }
                 // Who is not listed may not have found back to the server yet: its session knows when it is gone.
                 for (id, member) in self.members.iter_mut().filter(|(_, m)| m.listing != Listing::Listed) {
@@ -41,8 +42,8 @@ impl Room {
                 self.fill_cards_soon(now);
             }
             ServerMessage::Joined(member) => {
-                if let Some(verdict) = verdicts.into_iter().next() {
-                    self.meet(now, false, member, verdict);
+                if let Some(hello) = hellos.into_iter().next() {
+                    self.meet(now, false, member, hello);
                 }
                 self.fill_cards_soon(now);
             }
@@ -83,7 +84,7 @@ impl Room {
     }
 
     /// The server makes a member known: on our own join (`polite`) or on its.
-    fn meet(&mut self, now: u64, polite: bool, mut listed: signal::Member, verdict: Result<(), LinkError>) {
+    fn meet(&mut self, now: u64, polite: bool, mut listed: signal::Member, hello: Result<Hello, LinkError>) {
         let warm = match (polite, listed.given) {
             (true, Some(index)) => {
                 let tag = self.join_tags.get(index as usize).copied();
@@ -100,7 +101,7 @@ impl Room {
             // Told twice.
             return close_all(&mut self.notices, warm.map(|warm| warm.connection));
         }
-        let (mut member, error) = Member::read(&listed, &self.config.hello, verdict);
+        let (mut member, error) = Member::read(listed.epoch, hello, &self.config.hello);
         let page = |member: &Member| member.session.map(|session| session.page);
         if known.is_some_and(|known| page(known) != page(&member)) {
             // The same id in another page, which knows nothing of the session.

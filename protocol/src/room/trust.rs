@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use super::{Notice, Room};
 use crate::action::Command;
 use crate::failure::{LinkError, RoomError};
-use crate::hello::SessionHello;
+use crate::hello::{Hello, SessionHello};
 use crate::identity::{self, Identity, Signed, Verdict};
 use crate::limits;
 use crate::members::Claim;
@@ -26,18 +26,13 @@ pub(super) enum Pledge {
     Signed(HelloBytes),
 }
 
-/// What the signatures in the first waiting message come to, in the order of its members.
+/// The members that the first waiting message introduces, in its order.
 #[derive(Debug)]
 struct Checks {
     /// The number of the first; the others follow.
     first: u32,
-    verdicts: Vec<Option<Result<(), LinkError>>>,
-}
-
-impl Checks {
-    fn are_done(&self) -> bool {
-        self.verdicts.iter().all(Option::is_some)
-    }
+    /// Whether the signature is still being checked; and the hello, or why it is not believed.
+    hellos: Vec<(bool, Result<Hello, LinkError>)>,
 }
 
 /// Messages of the server, not read yet.
@@ -54,11 +49,10 @@ impl Inbox {
         self.checks = None;
     }
 
-    /// Takes the first message when all that it says of members is checked, with the verdicts.
-    fn take(&mut self) -> Option<(ServerMessage, VecDeque<Result<(), LinkError>>)> {
-        self.checks.take_if(|checks| checks.are_done()).and_then(|checks| {
-            Some((self.messages.pop_front()?, checks.verdicts.into_iter().flatten().collect()))
-        })
+    /// Takes the first message when all that it says of members is checked, with their hellos.
+    fn take(&mut self) -> Option<(ServerMessage, Vec<Result<Hello, LinkError>>)> {
+        let checks = self.checks.take_if(|checks| !checks.hellos.iter().any(|(waits, _)| *waits))?;
+        Some((self.messages.pop_front()?, checks.hellos.into_iter().map(|(_, hello)| hello).collect()))
     }
 }
 
@@ -129,13 +123,14 @@ impl Room {
 
     pub(super) fn checked(&mut self, now: u64, number: u32, verdict: Verdict) {
         let Some(checks) = &mut self.inbox.checks else { return };
-        let slot = checks.verdicts.get_mut(number.wrapping_sub(checks.first) as usize);
-        if let Some(slot @ None) = slot {
-            *slot = Some(match verdict {
-                Verdict::Valid => Ok(()),
-                Verdict::Forged => Err(LinkError::Forged),
-                Verdict::NotAccepted => Err(LinkError::NotAccepted),
-            });
+        let checked = checks.hellos.get_mut(number.wrapping_sub(checks.first) as usize);
+        if let Some((waits @ true, hello)) = checked {
+            *waits = false;
+            match verdict {
+                Verdict::Valid => {}
+                Verdict::Forged => *hello = Err(LinkError::Forged),
+                Verdict::NotAccepted => *hello = Err(LinkError::NotAccepted),
+            }
             self.read_inbox(now);
         }
     }
@@ -152,18 +147,18 @@ impl Room {
                 let claims: Vec<_> = members.iter().map(|listed| Claim::read(listed, &self.config)).collect();
                 let first = self.inbox.next_check;
                 self.inbox.next_check = first.wrapping_add(claims.len() as u32);
-                let verdicts = (first..).zip(claims).map(|(number, claim)| match claim {
-                    Ok(Claim { id, signed, message }) => {
+                let hellos = (first..).zip(claims).map(|(number, claim)| match claim {
+                    Ok(Claim { id, hello, signed, message }) => {
                         let check = Command::Check { number, id, signed, message };
                         self.notices.push_back(Notice::Do(check));
-                        None
+                        (true, Ok(hello))
                     }
-                    Err(error) => Some(Err(error)),
+                    Err(error) => (false, Err(error)),
                 });
-                self.inbox.checks = Some(Checks { first, verdicts: verdicts.collect() });
+                self.inbox.checks = Some(Checks { first, hellos: hellos.collect() });
             }
-            let Some((message, verdicts)) = self.inbox.take() else { return };
-            self.believe(now, message, verdicts);
+            let Some((message, hellos)) = self.inbox.take() else { return };
+            self.believe(now, message, hellos);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! goes as it is.
 
 use super::Room;
+use crate::hello::Hello;
 use crate::id::PeerId;
 use crate::seal;
 use crate::signal::{EnvelopeBytes, HelloBytes, Member, ServerMessage, TaggedCard};
@@ -91,7 +92,7 @@ impl Room {
         let Some(vault) = &self.vault else { return member };
         let hello = vault.open(About::Hello(member.id), &member.hello);
         let hello = hello.and_then(|hello| HelloBytes::try_from(hello).ok()).unwrap_or_default();
-        let session = crate::hello::Hello::decode(&hello).ok().and_then(|hello| hello.session);
+        let session = Hello::decode(&hello).ok().and_then(|hello| hello.session);
         member.card = member.card.zip(session).and_then(|(card, session)| {
             vault.open(About::Card(member.id, session.key), &card)?.try_into().ok()
         });

@@ -80,8 +80,7 @@ impl World {
                 self.after(1, Happening::Input(peer, Input::Signed(number, signed)));
             }
             Command::Check { number, signed, message, .. } => {
-                let valid = identity::verify(&signed, &message);
-                let verdict = if valid { Verdict::Valid } else { Verdict::Forged };
+                let verdict = Verdict::of(&signed, &message);
                 self.after(1, Happening::Input(peer, Input::Checked(number, verdict)));
             }
             Command::OpenConnection(id, start) => {

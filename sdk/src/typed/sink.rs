@@ -180,10 +180,9 @@ impl Sink for RoomSink {
     fn check(&self, number: u32, id: PeerId, signed: &Signed, message: &[u8]) {
         let Some(driver) = self.driver() else { return };
         let accepted = self.0.upgrade().and_then(|shared| shared.borrow().accepted.clone());
-        let verdict = match accepted {
-            _ if !identity::verify(signed, message) => Verdict::Forged,
-            Some(Accepted(accepts)) if !accepts(id) => Verdict::NotAccepted,
-            _ => Verdict::Valid,
+        let verdict = match (Verdict::of(signed, message), accepted) {
+            (Verdict::Valid, Some(Accepted(accepts))) if !accepts(id) => Verdict::NotAccepted,
+            (verdict, _) => verdict,
         };
         driver.checked(number, verdict);
     }

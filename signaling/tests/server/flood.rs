@@ -2,13 +2,16 @@
 //!
 //! The server is a process of its own here, so that its memory can be looked at.
 
+#![cfg(target_os = "linux")]
+
 use std::time::{Duration, Instant};
 
+use peerloom_protocol::codec;
 use peerloom_protocol::signal::Refusal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::common::{Client, Server, join};
+use crate::common::{Client, Server, join, signal};
 use crate::program::{Running, program, start};
 
 const ATTACKERS: usize = 5_000;
@@ -19,13 +22,17 @@ const JOINED_WITHIN: Duration = Duration::from_millis(500);
 const OTHERS: usize = 200;
 
 /// A server that has places for all of them, as the attackers of a test have one address.
-fn generous() -> (Running, Server) {
+/// It has served others already, so that what the first clients need is there; gives the memory that it has in use then.
+async fn generous() -> (Running, Server, usize) {
     // Both this process and the server need a file for each.
     rlimit::increase_nofile_limit(4 * ATTACKERS as u64).unwrap();
     let places = (2 * ATTACKERS).to_string();
     let flags = ["--max-connections", &places, "--max-connections-per-address", &places];
     let (child, address, _) = start(program().args(["--port", "0", "--log-level", "warn"]).args(flags));
-    (child, Server::elsewhere(address))
+    let server = Server::elsewhere(address);
+    expect_others_get_in(&server, "alone").await;
+    let before = memory_kib(&child);
+    (child, server, before)
 }
 
 /// Memory that the process has in use.
@@ -33,6 +40,20 @@ fn memory_kib(child: &Running) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+fn expect_little_memory(child: &Running, before: usize, what: &str) {
+    let grown = memory_kib(child).saturating_sub(before);
+    println!("{what} took {grown} KiB");
+    assert!(grown <= MOST_MEMORY_KIB, "{what}: {grown} KiB");
+}
+
+/// Joins, and sends as fast as it can what the server must answer, reading none of it, until the server takes no more.
+async fn flood(server: &Server, room: &str) -> Client {
+    let (mut client, welcome) = Client::join(server, join(room, "x")).await;
+    let frame = codec::encode(&signal(&welcome, &[7; 16_000]));
+    while client.try_send(&frame).await {}
+    client
 }
 
 /// Others come meanwhile, one after the other, each into a room of its own: they are let in, and in time.
@@ -71,13 +92,9 @@ async fn expect_ended(connections: Vec<TcpStream>) {
     }
 }
 
-#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn thousands_of_half_open_connections_cost_little_and_trouble_nobody() {
-    let (child, server) = generous();
-    // What the first clients need is there from then on.
-    expect_others_get_in(&server, "alone").await;
-    let before = memory_kib(&child);
+    let (child, server, before) = generous().await;
     let upgrade = format!(
         "GET /ws HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -90,42 +107,29 @@ async fn thousands_of_half_open_connections_cost_little_and_trouble_nobody() {
         opened.extend(silent(&server, ATTACKERS / 3, said).await);
     }
     expect_others_get_in(&server, "beside half-open connections").await;
-    let grown = memory_kib(&child).saturating_sub(before);
-    println!("{} half-open connections took {grown} KiB", opened.len());
-    assert!(grown <= MOST_MEMORY_KIB, "{grown} KiB");
+    expect_little_memory(&child, before, "half-open connections");
     expect_ended(opened).await;
     expect_others_get_in(&server, "after that").await;
 }
 
-#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn members_that_send_too_much_and_read_nothing_trouble_nobody() {
-    let (child, server) = generous();
-    expect_others_get_in(&server, "alone").await;
-    let before = memory_kib(&child);
-    // Each sends as fast as it can what the server must answer, and reads none of it.
+    let (child, server, before) = generous().await;
     let attackers = (0..20).map(|number| {
         let server = Server::elsewhere(server.address);
         tokio::spawn(async move {
             loop {
-                let (mut client, welcome) =
-                    Client::join(&server, join(&format!("flood {}", number % 4), "x")).await;
-                let frame = peerloom_protocol::codec::encode(&crate::common::signal(&welcome, &[7; 16_000]));
-                while client.try_send(&frame).await {}
+                flood(&server, &format!("flood {}", number % 4)).await;
             }
         })
     });
     let attackers: Vec<_> = attackers.collect();
     expect_others_get_in(&server, "beside floods").await;
-    let grown = memory_kib(&child).saturating_sub(before);
-    println!("floods took {grown} KiB");
-    assert!(grown <= MOST_MEMORY_KIB, "{grown} KiB");
+    expect_little_memory(&child, before, "floods");
     attackers.iter().for_each(tokio::task::JoinHandle::abort);
 
     // And each of them is told why it must go.
-    let (mut client, welcome) = Client::join(&server, join("flood", "x")).await;
-    let frame = peerloom_protocol::codec::encode(&crate::common::signal(&welcome, &[7; 16_000]));
-    while client.try_send(&frame).await {}
+    let mut client = flood(&server, "flood").await;
     let last = loop {
         match client.next().await {
             Ok(_) => {}

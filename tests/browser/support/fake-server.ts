@@ -4,17 +4,11 @@ import { once } from "node:events";
 import { createServer, type Server as Listener } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
+import { writeFrame } from "./websocket.ts";
 import { idOfJoin } from "./wire.ts";
 
 /** RFC 6455, section 1.3. */
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
-/** A WebSocket message of at most 65,535 bytes: header and payload. */
-function message(opcode: number, payload: readonly number[]): Buffer {
-  const { length } = payload;
-  const size = length < 126 ? [length] : [126, length >> 8, length & 255];
-  return Buffer.from([0x80 | opcode, ...size, ...payload]);
-}
 
 /** What it says to the page that has this id. */
 export type Says = (id: string) => (readonly number[])[];
@@ -53,8 +47,8 @@ export class FakeServer implements AsyncDisposable {
       socket.write(`${lines.join("\r\n")}\r\n\r\n`);
       const offered = headers["sec-websocket-protocol"]?.split(", ") ?? [];
       const id = idOfJoin(offered.find((protocol) => protocol.startsWith("join.")) ?? "");
-      for (const frame of says(id)) socket.write(message(2, frame));
-      if (closeCode !== undefined) socket.write(message(8, [closeCode >> 8, closeCode & 255]));
+      for (const frame of says(id)) socket.write(writeFrame(2, Buffer.from(frame)));
+      if (closeCode !== undefined) socket.write(writeFrame(8, Buffer.of(closeCode >> 8, closeCode & 255)));
     });
     return server;
   }
