@@ -136,7 +136,11 @@ for (const browser of BROWSERS) {
       const { id } = someone;
       await expect.poll(async () => Object.keys(await a.paths())).toEqual([id]);
       // Envelopes of an unknown kind, and of another version, to this stay of the page, whose number the welcome tells.
-      const welcome = Buffer.from(await stranger.run(({ kept }) => (kept.heard as number[][]).flat()));
+      const heard = async () =>
+        Buffer.from(await stranger.run(({ kept }) => (kept.heard as number[][]).flat()));
+      // The page may know of the stranger before the stranger hears its welcome.
+      await expect.poll(async () => (await heard()).includes(Buffer.from(a.id, "base64url"))).toBe(true);
+      const welcome = await heard();
       const epoch = wire.readVarint(welcome.subarray(welcome.indexOf(Buffer.from(a.id, "base64url")) + 16));
       for (const envelope of [wire.frame(1, wire.unknownRecord), wire.frame(2, [4])]) {
         await say(stranger, wire.frame(1, wire.signalRecord(a.id, epoch, envelope)));
