@@ -11,6 +11,7 @@ use crate::channel::FrameError;
 use crate::failure::{LinkError, RoomError};
 use crate::id::{PeerId, ResumeToken};
 use crate::identity::{Signed, Verdict};
+use crate::safety::{BadCommitment, SafetyCode};
 use crate::signal::LeaveReason;
 use crate::stream::StreamFault;
 
@@ -343,6 +344,8 @@ pub enum Event {
         /// Their bytes.
         bytes: usize,
     },
+    /// The code that [`Node::compare`](crate::node::Node::compare) asked for. It is another when the peer comes back.
+    SafetyCode(PeerId, Result<SafetyCode, BadCommitment>),
     /// A peer broke the rules of a channel.
     Violation {
         /// Who.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, CodecError, Message};
 use crate::limits;
+use crate::safety::Step;
 use crate::signal::EnvelopeBytes;
 
 /// The control channel's label and data-channel id.
@@ -46,10 +47,12 @@ pub enum Control {
         /// A card, or a candidate of generation 0; nothing else is taken. See [`crate::envelope`].
         envelope: EnvelopeBytes,
     },
+    /// Kind 5: a step of making a [safety code](crate::safety).
+    Compare(Step),
 }
 
 impl Message for Control {
-    const KINDS: u32 = 5;
+    const KINDS: u32 = 6;
 }
 
 impl Control {

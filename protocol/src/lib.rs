@@ -6,7 +6,7 @@
 //!
 //! - How messages are written, and how large they may be: [`codec`], [`bounded`], [`limits`], [`id`].
 //! - What is said: [`signal`] (client and server), [`envelope`] (peer to peer through the server), [`control`] (peer to
-//!   peer), [`hello`] (what a member says of itself), [`channel`] (the application's messages), [`stream`] (bytes without
+//!   peer), [`safety`] (what people compare), [`hello`] (what a member says of itself), [`channel`] (the application's messages), [`stream`] (bytes without
 //!   end) and [`call`] (questions with answers).
 //! - What the driver runs: a [`node`], one page in one room. What it feeds and carries out is in [`action`], what can go
 //!   wrong in [`failure`]. Inside are the room with its members and a link to each, made with [`card`]s and [`sdp`], and
@@ -38,6 +38,7 @@ mod pool;
 pub mod privacy;
 pub mod random;
 mod room;
+pub mod safety;
 pub mod sdp;
 pub mod seal;
 mod server_link;

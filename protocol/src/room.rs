@@ -21,6 +21,7 @@ use crate::lanes::End;
 use crate::link::Link;
 use crate::members::Member;
 use crate::pool::Pool;
+use crate::safety::Comparison;
 use crate::seal::{self, Heard, Seal, SecretKey};
 use crate::server_link::{ServerEvent, ServerLink};
 use crate::session::{Listing, Options, RelayMode};
@@ -138,6 +139,8 @@ pub(crate) struct Room {
     vault: Option<Vault>,
     /// Nonces drawn so far.
     nonces: u32,
+    /// Codes begun so far.
+    comparisons: u32,
     /// The application is asked for a token until then.
     token_until: Option<u64>,
     /// What it gave for the next join.
@@ -178,6 +181,7 @@ impl Room {
         Ok(Self {
             vault,
             nonces: 0,
+            comparisons: 0,
             server: ServerLink::new(config.join_timeout_ms, u64::from_le_bytes(jitter)),
             root,
             secrets: root.secrets(),
@@ -243,6 +247,15 @@ impl Room {
         self.seals += 1;
         let heard = self.heard.0.get_or_insert_with(theirs.key, Heard::default);
         Some(seal.counting_from(first).hearing(heard.clone()))
+    }
+
+    /// What a code for people to compare is made of, between a member and us. Each has a number of its own.
+    pub(crate) fn comparison(&mut self, id: PeerId) -> Comparison {
+        self.comparisons += 1;
+        let number = seal::derive(&self.config.entropy, "safety code", self.comparisons);
+        let theirs = self.members.get(&id).map(|member| member.fingerprint).unwrap_or_default();
+        let ours = (self.our_id(), self.fingerprint.unwrap_or_default());
+        Comparison::new(ours, (id, theirs), number)
     }
 
     /// Whether a connection is a member's.

@@ -16,6 +16,7 @@ use peerloom_protocol::envelope::Envelope;
 use peerloom_protocol::hello::{Delivery, Hello, SessionHello};
 use peerloom_protocol::id::{PeerId, ReturnSecret};
 use peerloom_protocol::limits;
+use peerloom_protocol::safety::Step;
 use peerloom_protocol::signal::{
     self, CardBytes, ClientMessage, EnvelopeBytes, HelloBytes, Join, LeaveReason, Member, PacketBytes,
     Refusal, ServerMessage, TaggedCard, Welcome,
@@ -144,6 +145,9 @@ fn control() -> impl Strategy<Value = Control> {
         any::<(u32, u32)>().prop_map(|(mine, yours)| Control::Begin { mine, yours }),
         (any::<u8>(), bytes(limits::MAX_CARD_BYTES))
             .prop_map(|(lane, envelope)| Control::Lane { lane, envelope }),
+        Just(Control::Compare(Step::Ask)),
+        any::<[u8; 32]>().prop_map(|hash| Control::Compare(Step::Commitment(hash))),
+        any::<[u8; 32]>().prop_map(|number| Control::Compare(Step::Number(number))),
     ]
 }
 

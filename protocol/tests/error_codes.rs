@@ -5,6 +5,7 @@ use peerloom_protocol::channel::{FrameError, SendError};
 use peerloom_protocol::codec::CodecError;
 use peerloom_protocol::failure::{LinkError, RoomError};
 use peerloom_protocol::hello::ProtocolError;
+use peerloom_protocol::safety::BadCommitment;
 use peerloom_protocol::signal::{LeaveReason, Refusal};
 use peerloom_protocol::stream::{StreamError, StreamFault};
 
@@ -32,6 +33,7 @@ fn every_code_is_explained() {
         RoomError::NoToken.code(),
         RoomError::NoSignature.code(),
         RoomError::BadSecret.code(),
+        BadCommitment.code(),
         LinkError::NoPath.code(),
         LinkError::PeerGaveUp.code(),
         LinkError::Forged.code(),

@@ -16,6 +16,7 @@ use peerloom_protocol::envelope::Envelope;
 use peerloom_protocol::hello::{Delivery, Hello, SessionHello};
 use peerloom_protocol::id::{PeerId, ReturnSecret};
 use peerloom_protocol::identity::{self, Identity, Signed};
+use peerloom_protocol::safety::Step;
 use peerloom_protocol::sdp::{self, DtlsRole};
 use peerloom_protocol::signal::{
     self, ClientMessage, EnvelopeBytes, Join, LeaveReason, Member, Refusal, ServerMessage, TaggedCard,
@@ -186,6 +187,9 @@ fn every_vector_of_the_document_is_what_is_sent() {
     golden.message("control-begin", &Control::Begin { mine: 300, yours: 0 });
     let envelope = Envelope::Card { card: some_card(3) }.encode().unwrap();
     golden.message("control-lane", &Control::Lane { lane: 2, envelope });
+    golden.message("control-compare-ask", &Control::Compare(Step::Ask));
+    golden.message("control-compare-commitment", &Control::Compare(Step::Commitment([0xcc; 32])));
+    golden.message("control-compare-number", &Control::Compare(Step::Number([0xdd; 32])));
     golden.bytes("control-begin-answer", &Control::Begin { mine: 1000, yours: 300 }.encode());
 
     let hello = [("cursor", Delivery::Latest, "json"), ("chat", Delivery::Ordered, "json")];

@@ -7,6 +7,7 @@ use peerloom_protocol::channel::SendError;
 use peerloom_protocol::failure::LinkError;
 use peerloom_protocol::failure::RoomError;
 use peerloom_protocol::hello::ProtocolError;
+use peerloom_protocol::safety::BadCommitment;
 use peerloom_protocol::stream::StreamError;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -44,6 +45,9 @@ pub enum Error {
     #[cfg(feature = "typed")]
     #[error("the other end cancelled the stream: {0}")]
     StreamCancelled(String),
+    /// A code to compare could not be made.
+    #[error(transparent)]
+    Comparison(#[from] BadCommitment),
     /// The receiver is not in the room.
     #[error("the peer is not in the room")]
     PeerGone,
@@ -94,6 +98,7 @@ impl Error {
             Self::Send(error) => error.code(),
             Self::Stream(error) => error.code(),
             Self::Call(error) => error.code(),
+            Self::Comparison(error) => error.code(),
             #[cfg(feature = "typed")]
             Self::CallFailed(CallFailure::TimedOut) => "call-timeout",
             #[cfg(feature = "typed")]

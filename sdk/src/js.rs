@@ -107,6 +107,14 @@ impl Sink for JsSink {
                 let counts = [*channel, *messages, *bytes].map(|count| JsValue::from_f64(count as f64));
                 self.tell("undelivered", Some(*id), counts.iter().collect::<Array>().into(), none);
             }
+            Event::SafetyCode(id, Ok(code)) => {
+                // The digits are the first six characters.
+                let text = code.digits() + &code.emoji();
+                self.tell("code", Some(*id), text.into(), none);
+            }
+            Event::SafetyCode(id, Err(error)) => {
+                self.tell("code", Some(*id), none, error_object(error.code(), &error.to_string()));
+            }
             Event::Violation { id, channel, error } => {
                 let what = error_object(error.code(), &error.to_string());
                 self.tell("violation", Some(*id), (*channel as u32).into(), what);
@@ -368,6 +376,8 @@ impl NativeRoom {
                 return Ok((call.0 as f64).into());
             }
             "drop" => driver.cancel_call(peer, call),
+            // The event `code` tells what comes of it.
+            "compare" => driver.compare(peer)?,
             // An answer, or with a code in `more` a failure. A call that was cancelled must not be answered.
             _ => match more.as_string() {
                 Some(code) => driver.answer(peer, call, Err((&code, &text()))),

@@ -42,6 +42,7 @@ pub use peerloom_protocol::action::Outcome;
 pub use peerloom_protocol::call::CallFailure;
 pub use peerloom_protocol::hello::Delivery;
 pub use peerloom_protocol::id::PeerId;
+pub use peerloom_protocol::safety::SafetyCode;
 pub use peerloom_protocol::session::RelayMode;
 #[cfg(feature = "typed")]
 pub use typed::{

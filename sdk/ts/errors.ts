@@ -28,6 +28,7 @@ export type ErrorCode =
   | "forged-identity"
   | "wrong-certificate"
   | "not-accepted"
+  | "bad-commitment"
   | "peer-gone"
   | "closed"
   | "message-too-large"

@@ -12,7 +12,7 @@ export type { Unsubscribe } from "./events.js";
 export { type JoinOptions, join } from "./join.js";
 export { load } from "./load.js";
 export type { WasmSource } from "./module.js";
-export { Peer, type PeerPath, type PeerState, type PeerStats } from "./peer.js";
+export { Peer, type PeerPath, type PeerState, type PeerStats, type SafetyCode } from "./peer.js";
 export {
   type ChannelDefinition,
   type ChannelOptions,

@@ -2,6 +2,7 @@ import { PeerloomError } from "./errors.js";
 import type { Exchange } from "./exchange.js";
 import { selectedPair } from "./pair.js";
 import type { Json } from "./schema.js";
+import { Settled } from "./settled.js";
 import type { PeerStream } from "./stream.js";
 
 /**
@@ -30,6 +31,14 @@ export interface PeerStats {
   readonly remoteCandidateType?: string;
 }
 
+/** What two people compare to know that nobody is between their pages. */
+export interface SafetyCode {
+  /** Six decimal digits. */
+  readonly digits: string;
+  /** Five pictures, of the same 64 everywhere. */
+  readonly emoji: readonly string[];
+}
+
 /** Somebody else in the room. The same object for as long as it stays. */
 export class Peer {
   readonly id: string;
@@ -38,6 +47,7 @@ export class Peer {
   readonly #exchange: Exchange;
   #state: PeerState = "joined";
   #path: PeerPath = "connecting";
+  #code: Settled<SafetyCode> | undefined;
 
   /** @internal */
   constructor(id: string, metadata: Json | undefined, exchange: Exchange) {
@@ -75,6 +85,30 @@ export class Peer {
   }
 
   /**
+   * A code that this page and the peer's make together, once there is a path. Whoever are in front of them read it to each
+   * other, or lay their screens side by side: when it is the same, nobody is between the two pages, not even the server. It is
+   * another one each time that the peer comes back.
+   *
+   * @throws PeerloomError `peer-gone`, `closed`, or `bad-commitment` when the peer tried to choose the code
+   */
+  safetyCode(): Promise<SafetyCode> {
+    if (this.#code === undefined) {
+      this.#code = new Settled();
+      try {
+        this.#exchange.begin("compare", this.id, 0, undefined);
+      } catch (error) {
+        this.#code.reject(error);
+      }
+    }
+    return this.#code.promise;
+  }
+
+  /** @internal */
+  compared(code: SafetyCode, error: PeerloomError | undefined): void {
+    this.#code?.settle(code, error);
+  }
+
+  /**
    * Asks the browser for the state of the connection.
    * @throws PeerloomError `closed` when the room was left
    */
@@ -93,5 +127,6 @@ export class Peer {
   update(state: PeerState, path: PeerPath): void {
     this.#state = state;
     this.#path = path;
+    if (state === "left") this.#code?.reject(new PeerloomError("peer-gone", "the peer has left"));
   }
 }

@@ -8,6 +8,7 @@ import { Peer, type PeerPath, type PeerState } from "./peer.js";
 import type { ChannelDefinition, MessageOf, Protocol, RpcDefinition } from "./protocol.js";
 import type { Rpc } from "./rpc.js";
 import type { Json } from "./schema.js";
+import { Settled } from "./settled.js";
 import type { PeerStream } from "./stream.js";
 import type { NativeRoom } from "./wasm/peerloom.js";
 
@@ -107,8 +108,8 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   /** Why there was none, last time. */
   #tokenCause: unknown;
   /** Settled when the room is let in, or is not. */
-  readonly #joined = new Settled();
-  readonly #left = new Settled();
+  readonly #joined = new Settled<void>();
+  readonly #left = new Settled<void>();
 
   /** @internal */
   constructor(
@@ -350,6 +351,11 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         this.#listeners.undelivered.emit({ peer, label, messages, bytes });
         break;
       }
+      case "code": {
+        const text = (detail ?? "") as string;
+        peer.compared({ digits: text.slice(0, 6), emoji: [...text.slice(6)] }, error);
+        break;
+      }
       case "left":
         this.#peers.delete(peer.id);
         this.#unreachable.delete(peer);
@@ -413,16 +419,6 @@ export type OnEvent = (kind: string, peer: string, detail: unknown, error: unkno
 export type OnMessages = (peer: string, index: number, buffer: Uint8Array, places: Uint32Array) => void;
 /** @internal */
 export type OnMore = (kind: string, peer: string, id: number, detail: unknown, more: unknown) => void;
-
-/** A promise settled from outside. */
-class Settled {
-  resolve!: () => void;
-  reject!: (error: unknown) => void;
-  readonly promise = new Promise<void>((resolve, reject) => {
-    this.resolve = resolve;
-    this.reject = reject;
-  });
-}
 
 function settle<T>(waiting: Map<number, (value: T) => void>, ticket: number, value: T): void {
   waiting.get(ticket)?.(value);

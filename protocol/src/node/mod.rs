@@ -59,6 +59,8 @@ struct Peer<P, B> {
     told: PeerPath,
     /// There is no path and none is in sight: nothing is kept for it.
     unreachable: bool,
+    /// The application waits for a code to compare.
+    wants_code: bool,
 }
 
 /// See the [module](self).
@@ -517,10 +519,20 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         self.peers.get_mut(&id)?.session.as_mut()
     }
 
-    fn new_session(&mut self, now: u64, theirs: Option<u32>, window: u32) -> Session<Parcel<P>, B> {
+    fn new_session(
+        &mut self,
+        now: u64,
+        id: PeerId,
+        theirs: Option<u32>,
+        window: u32,
+    ) -> Session<Parcel<P>, B> {
         let mine = (self.random.next_u64() as u32).max(1);
         let options = self.room.config().options;
-        let mut session = Session::new(now, (mine, theirs), &self.deliveries, window, options);
+        let comparison = self.room.comparison(id);
+        let mut session = Session::new(now, (mine, theirs), &self.deliveries, window, options, comparison);
+        if self.peers.get(&id).is_some_and(|peer| peer.wants_code) {
+            session.compare();
+        }
         for (channel, value) in self.latest.iter().enumerate() {
             if let Some(value) = value {
                 // It was within the limit when it was sent to the others.
@@ -533,10 +545,18 @@ impl<P: Payload, B: Buffer> Node<P, B> {
     fn arrived(&mut self, now: u64, id: PeerId, metadata: String, hello: Option<SessionHello>) {
         let window = hello.map_or(0, |hello| hello.window);
         let window = window.clamp(limits::MIN_WINDOW_BYTES, limits::MAX_WINDOW_BYTES);
-        let session = hello.map(|_| self.new_session(now, None, window));
+        let session = hello.map(|_| self.new_session(now, id, None, window));
         let told = PeerPath::Connecting;
         let exchange = self.new_exchange(id);
-        let peer = Peer { session, exchange, metadata: metadata.clone(), window, told, unreachable: false };
+        let peer = Peer {
+            session,
+            exchange,
+            metadata: metadata.clone(),
+            window,
+            told,
+            unreachable: false,
+            wants_code: false,
+        };
         self.peers.insert(id, peer);
         self.actions.push_back(Action::Notify(Event::PeerJoined { id, metadata }));
     }
@@ -563,7 +583,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
             let window = peer.window;
             if peer.session.is_some() {
                 // Nothing is kept for a peer that cannot be reached. Should it be after all, a session begins anew.
-                let fresh = self.new_session(now, None, window);
+                let fresh = self.new_session(now, id, None, window);
                 self.replace_session(id, fresh);
             }
             self.actions.push_back(Action::Notify(Event::PeerFailed(id, error)));
@@ -612,6 +632,12 @@ impl<P: Payload, B: Buffer> Node<P, B> {
                 Output::LaneDead(connection) => self.room.give_up_lane(now, connection),
                 Output::LaneSaid(lane, envelope) => self.room.lane_said(now, id, lane, &envelope),
                 Output::Progress => progress = true,
+                Output::Compared(outcome) => {
+                    if let Some(peer) = self.peers.get_mut(&id) {
+                        peer.wants_code = false;
+                    }
+                    self.actions.push_back(Action::Notify(Event::SafetyCode(id, outcome)));
+                }
             }
         }
         if progress {
@@ -624,7 +650,10 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         self.room.give_up_connection(now, id);
         let Some(peer) = self.peers.get(&id) else { return };
         let (window, metadata) = (peer.window, peer.metadata.clone());
-        let fresh = self.new_session(now, theirs, window);
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.wants_code = false;
+        }
+        let fresh = self.new_session(now, id, theirs, window);
         self.replace_session(id, fresh);
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.told = PeerPath::Connecting;
@@ -643,6 +672,17 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         }
         self.confirm_gone(id);
         self.actions.push_back(Action::Notify(Event::PeerLeft(id, reason)));
+    }
+
+    /// Has [`Event::SafetyCode`] tell a code that two people can compare, as soon as the peer can be reached. Gives whether it
+    /// is here.
+    pub fn compare(&mut self, now: u64, id: PeerId) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else { return false };
+        let Some(session) = &mut peer.session else { return false };
+        peer.wants_code = true;
+        session.compare();
+        self.session_outputs(now, id);
+        true
     }
 
     /// Counts of a peer's session: messages sent and received, bytes received, and the round trip on the path in use.

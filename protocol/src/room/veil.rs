@@ -27,7 +27,7 @@ impl Room {
         self.vault.as_ref()?.seal(nonce, about, plain).try_into().ok()
     }
 
-    fn our_id(&self) -> PeerId {
+    pub(super) fn our_id(&self) -> PeerId {
         self.identity.map_or(PeerId([0; 16]), |(_, id)| id)
     }
 

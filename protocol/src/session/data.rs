@@ -321,7 +321,10 @@ impl<P: Payload, B: Buffer> Session<P, B> {
                         direct.flight.measured(ms);
                     }
                     self.confirmed(via);
+                    // A step may have been lost with a path, or with a packet that the server did not pass on.
+                    self.say_step(via, self.comparison.waiting());
                 }
+                Control::Compare(step) => self.compared(via, step),
                 Control::Bye => self.outputs.push_back(Output::Bye),
                 Control::Lane { lane, envelope } => self.outputs.push_back(Output::LaneSaid(lane, envelope)),
             }
@@ -335,7 +338,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         }
     }
 
-    fn say(&mut self, via: Via, control: Control) {
+    pub(super) fn say(&mut self, via: Via, control: Control) {
         if let Some(path) = self.path_mut(via) {
             path.say(control);
         }
@@ -368,6 +371,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         if let Some(path) = self.path_mut(via) {
             path.begun = true;
         }
+        self.say_step(via, self.comparison.waiting());
         if let (Via::Direct, Some(direct)) = (via, &mut self.direct) {
             for (channel, data) in std::mem::take(&mut direct.early) {
                 self.frame(now, via, channel, &data);

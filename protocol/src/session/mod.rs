@@ -27,6 +27,7 @@ use crate::channel::{Ack, FrameError, Inbox, Outbox, Payload, SendError, Via};
 use crate::control::Control;
 use crate::hello::Delivery;
 use crate::privacy::Privacy;
+use crate::safety::{BadCommitment, Comparison, SafetyCode, Step};
 use crate::seal::Seal;
 use crate::signal::EnvelopeBytes;
 use crate::{limits, timing};
@@ -121,6 +122,8 @@ pub(crate) enum Output<B> {
     LaneSaid(u8, EnvelopeBytes),
     /// Something was acknowledged, or granted.
     Progress,
+    /// The code to compare is known, or the peer tried to choose it.
+    Compared(Result<SafetyCode, BadCommitment>),
 }
 
 #[derive(Debug)]
@@ -234,6 +237,9 @@ pub(crate) struct Session<P, B> {
     base_delay: Option<i64>,
     nonce: u32,
     received_bytes: u64,
+    comparison: Comparison,
+    /// The application waits for what comes of it.
+    code_wanted: bool,
     head: Vec<u8>,
     outputs: VecDeque<Output<B>>,
 }
@@ -247,6 +253,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         deliveries: &[Delivery],
         their_window: u32,
         options: Options,
+        comparison: Comparison,
     ) -> Self {
         let channel = |(index, delivery): (usize, &Delivery)| {
             let mut outbox = Outbox::new(*delivery, their_window, options.window);
@@ -279,6 +286,8 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             base_delay: None,
             nonce: 0,
             received_bytes: 0,
+            comparison,
+            code_wanted: false,
             head: Vec::new(),
             outputs: VecDeque::new(),
         }
@@ -352,6 +361,37 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             inbox.consumed(messages, bytes);
             inbox.is_ack_due()
         })
+    }
+
+    /// The application wants a code to compare: [`Output::Compared`] tells it.
+    pub(crate) fn compare(&mut self) {
+        self.code_wanted = true;
+        self.comparison.ask();
+        self.tell_code();
+        // Without a path it is said as the first thing on the next.
+        if let Some(via) = self.route {
+            self.say_step(via, self.comparison.waiting());
+        }
+    }
+
+    /// The peer's step towards one. The answer goes the way that the step came.
+    fn compared(&mut self, via: Via, step: Step) {
+        let answer = self.comparison.heard(step);
+        self.say_step(via, answer);
+        self.tell_code();
+    }
+
+    fn say_step(&mut self, via: Via, step: Option<Step>) {
+        if let Some(step) = step {
+            self.say(via, Control::Compare(step));
+        }
+    }
+
+    fn tell_code(&mut self) {
+        if let (true, Some(outcome)) = (self.code_wanted, self.comparison.outcome()) {
+            self.code_wanted = false;
+            self.outputs.push_back(Output::Compared(outcome));
+        }
     }
 
     pub(crate) fn connection(&self) -> Option<ConnectionId> {

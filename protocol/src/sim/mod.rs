@@ -313,6 +313,14 @@ impl World {
         self.peers[to].app.has_all_of(&self.peers[from].app, from_id, to_id)
     }
 
+    /// The application at a peer wants a code to compare with another; gives whether that one is here.
+    pub fn compare(&mut self, peer: usize, other: PeerId) -> bool {
+        let now = self.clock(peer);
+        let known = self.node(peer).compare(now, other);
+        self.finish_task(peer);
+        known
+    }
+
     /// Everything about a peer's node, for a failed run.
     pub fn describe(&self, peer: usize) -> String {
         format!("{:#?}", self.peers[peer].node)

@@ -260,6 +260,16 @@ impl Driver {
         self.feed(Input::Checked(number, verdict));
     }
 
+    /// Asks for a code to compare with a peer, which [`Event::SafetyCode`] tells.
+    ///
+    /// # Errors
+    /// [`Error::PeerGone`].
+    pub(crate) fn compare(&self, id: PeerId) -> Result<(), Error> {
+        let known = self.node.borrow_mut().compare(now_ms(), id);
+        self.schedule_flush();
+        if known { Ok(()) } else { Err(Error::PeerGone) }
+    }
+
     /// The token that [`Event::TokenWanted`] asked for; None when there is none to be had.
     pub(crate) fn give_token(&self, token: Option<String>) {
         self.feed(Input::Token(token));

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use futures::channel::{mpsc, oneshot};
 use peerloom_protocol::hello::{self, Delivery, Hello};
 use peerloom_protocol::id::PeerId;
+use peerloom_protocol::safety::SafetyCode;
 use peerloom_protocol::session::{Options, RelayMode};
 use peerloom_protocol::{limits, timing};
 use serde::Serialize;
@@ -332,6 +333,22 @@ impl Room {
     fn format_of<T: 'static>(&self, label: &str) -> Option<Format> {
         let (id, format) = self.types.get(label)?;
         (*id == TypeId::of::<T>()).then_some(*format)
+    }
+
+    /// A code that this page and the peer's make together, once there is a path: the `peer.safetyCode()` of TypeScript. When
+    /// the two people in front of them find theirs the same, nobody is between the pages. It is another one each time that
+    /// the peer comes back.
+    ///
+    /// # Errors
+    /// `peer-gone`, or `bad-commitment` when the peer tried to choose the code.
+    pub async fn safety_code(&self, peer: PeerId) -> Result<SafetyCode, Error> {
+        let (sender, told) = oneshot::channel();
+        self.shared.borrow_mut().codes.entry(peer).or_default().push(sender);
+        if let Err(error) = self.driver.compare(peer) {
+            self.shared.borrow_mut().codes.remove(&peer);
+            return Err(error);
+        }
+        told.await.unwrap_or(Err(Error::PeerGone))
     }
 
     /// What happens from now on, with everyone already here told as `PeerJoined`, and `PeerConnected`, first.

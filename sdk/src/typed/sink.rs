@@ -16,6 +16,7 @@ use peerloom_protocol::call::{CallFailure, CallId, Event as CallEvent, code};
 use peerloom_protocol::hello::Delivery;
 use peerloom_protocol::id::PeerId;
 use peerloom_protocol::identity::{self, Signed, Verdict};
+use peerloom_protocol::safety::SafetyCode;
 use peerloom_protocol::stream::{Event as StreamEvent, StreamId};
 
 use super::mailbox::{self, Readers};
@@ -97,6 +98,8 @@ pub(super) struct Shared {
     pub(super) streams: BTreeMap<(PeerId, StreamId), Weak<RefCell<State>>>,
     /// Who takes the streams that peers open.
     pub(super) opened: Option<mpsc::UnboundedSender<stream::Stream>>,
+    /// Who waits for a code to compare with a peer.
+    pub(super) codes: BTreeMap<PeerId, Vec<oneshot::Sender<Result<SafetyCode, Error>>>>,
     /// Calls of ours that are not settled.
     pub(super) calls: BTreeMap<(PeerId, CallId), oneshot::Sender<Answer>>,
     /// Who answers each method.
@@ -126,6 +129,7 @@ impl Shared {
             driver: Weak::new(),
             streams: BTreeMap::new(),
             opened: None,
+            codes: BTreeMap::new(),
             calls: BTreeMap::new(),
             handlers: (0..methods).map(|_| None).collect(),
             requests: BTreeMap::new(),
@@ -227,7 +231,14 @@ impl Sink for RoomSink {
                 RoomEvent::Undelivered(*id, label, *messages)
             }
             Event::Violation { id, error, .. } => RoomEvent::Violation(*id, error.code()),
+            Event::SafetyCode(id, outcome) => {
+                for waits in shared.codes.remove(id).unwrap_or_default() {
+                    let _ = waits.send(outcome.map_err(Error::from));
+                }
+                return;
+            }
             Event::PeerLeft(id, reason) => {
+                shared.codes.remove(id);
                 shared.peers.remove(id);
                 shared.connected.remove(id);
                 RoomEvent::PeerLeft(*id, reason.code())
