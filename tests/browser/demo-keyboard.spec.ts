@@ -137,6 +137,47 @@ test("the invitation link leads into the same room", async ({ browser }) => {
   await expect(ada.get("peer")).toHaveCount(1);
 });
 
+test("a private room: only its link leads there, and two people compare what they see", async ({
+  browser,
+}) => {
+  await using server = await Server.start();
+  await using ada = await Visitor.open(browser, server.url);
+  await expect(ada.get("security")).toHaveText("open to all");
+  const before = ada.page.url();
+  await ada.page.getByRole("button", { name: "New private room" }).click();
+  await expect.poll(() => ada.page.url()).not.toBe(before);
+  await expect(ada.get("security")).toHaveText("only by link");
+  await expect(ada.page.locator("#invite-lead")).toContainText("Only who has this link");
+  const link = new URL((await ada.get("room-link").getAttribute("href")) ?? "", server.url);
+  // The same name with another secret, and without one, are other rooms.
+  const hash = new URLSearchParams(link.hash.slice(1));
+  await using eve = await Visitor.open(browser, `${server.url}/#room=${hash.get("room")}`);
+  await using mallory = await Visitor.open(
+    browser,
+    `${server.url}/#room=${hash.get("room")}&secret=${"A".repeat(43)}`,
+  );
+  for (const stranger of [eve, mallory]) {
+    await expect(stranger.page.getByTestId("server-state")).toHaveText("connected");
+  }
+  await using ben = await Visitor.open(browser, link.href);
+  await expect(ben.get("link-path")).toHaveText("direct");
+  const code = ada.get("safety-code");
+  await expect(code).toHaveText(/\d{6}$/);
+  await expect(ben.get("safety-code")).toHaveText((await code.textContent()) ?? "");
+  for (const stranger of [eve, mallory]) await expect(stranger.get("peer")).toHaveCount(0);
+  for (const visitor of [ada, ben, eve, mallory]) {
+    await visitor.expectAccessible();
+    expect(visitor.problems).toEqual([]);
+  }
+});
+
+test("a link whose secret was cut off says so", async ({ browser }) => {
+  await using server = await Server.start();
+  await using ada = await Visitor.open(browser, `${server.url}/#room=private&secret=abc`);
+  await expect(ada.page.locator("#notice")).toContainText("lost a part");
+  await expect(ada.page.getByTestId("server-state")).toHaveText("disconnected");
+});
+
 for (const [title, options] of LOOKS) {
   test(`${title}: axe finds nothing, the console stays empty, nothing is cut off`, async ({ browser }) => {
     await using server = await Server.start();

@@ -55,6 +55,16 @@ for (const browser of ["chromium", "firefox"] as const) {
     const heard = () => peer.run(({ kept }) => kept.heard);
     await expect.poll(heard).toEqual([{ from: rustId, data: { text: "from Rust ✓" } }]);
 
+    // Whoever looks at both screens sees the same.
+    const code = await peer.run(async ({ kept }, id) => {
+      const code = await (kept.joined as import("peerloom").Room).peers.get(id)?.safetyCode();
+      return code && `${code.emoji.join("")} ${code.digits}`;
+    }, rustId);
+    expect(code).toMatch(/ \d{6}$/);
+    await expect(rust.locator("#events li", { hasText: `code with ${id}` })).toHaveText(
+      `code with ${id}: ${code}`,
+    );
+
     await context.close();
     const peers = () => peer.run(({ kept }) => (kept.joined as import("peerloom").Room).peers.size);
     await expect.poll(peers).toBe(0);

@@ -4,7 +4,7 @@
  * It listens to the room and tells the panels that something changed; they read and redraw. It also measures
  * our own links and passes the result on, so that everyone can draw the whole mesh and not just their corner.
  */
-import type { Peer } from "peerloom";
+import type { Peer, SafetyCode } from "peerloom";
 import type { DemoRoom } from "./room";
 import { type LinkPath, type LinkReport, type Profile, parseProfile } from "./schemas";
 
@@ -14,6 +14,8 @@ export interface Person {
   dye: number;
   /** The round trip on our link to them, once measured. */
   rttMs?: number;
+  /** What they and we can compare, to know that nobody is in between. */
+  code?: SafetyCode;
   /** What they say about their own links. */
   links: LinkReport[];
 }
@@ -49,7 +51,10 @@ export class Crowd {
     room.on("peer", ({ peer, state }) => {
       if (state === "left") this.#remove(peer);
       else this.#add(peer);
-      if (state === "connected") void this.#measure();
+      if (state === "connected") {
+        void this.#measure();
+        void this.#compare(peer);
+      }
       this.#events.changed();
     });
     // The picture follows the paths as they change.
@@ -104,6 +109,12 @@ export class Crowd {
     if (!person) return;
     Object.assign(person, change);
     this.#events.changed();
+  }
+
+  async #compare(peer: Peer): Promise<void> {
+    // Without a code there is none to show: the peer has left, or the room told why.
+    const code = await peer.safetyCode().catch(ignore);
+    if (code && this.people.get(peer.id)?.peer === peer) this.#update(peer, { code });
   }
 
   async #measure(): Promise<void> {

@@ -1,7 +1,7 @@
 /** The invitation: the room's link as text and as a QR code, a button to copy it, another for a private room. */
 import { generate } from "lean-qr";
 import { need } from "./dom";
-import { invitation, privateRoomName } from "./room";
+import { invitation, type Place, privateRoom } from "./room";
 
 const LOCAL_HOSTS = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
@@ -10,13 +10,17 @@ export interface Invite {
   alone(alone: boolean): void;
 }
 
-export function createInvite(room: string): Invite {
+export function createInvite(place: Place): Invite {
   const link = need("room-link", HTMLAnchorElement);
   const copy = need("copy-link", HTMLButtonElement);
   const status = need("invite-status", HTMLElement);
   const note = need("invite-note", HTMLElement);
+  if (place.secret !== undefined) {
+    need("invite-lead", HTMLElement).textContent =
+      "Only who has this link can enter. Give it to those you mean: the part behind the # is the key.";
+  }
 
-  const address = invitation(location, room);
+  const address = invitation(location, place);
   link.href = address;
   link.textContent = address;
   // Always dark on light, whatever the page's colours: many readers do not see the inverse.
@@ -56,7 +60,7 @@ export function createInvite(room: string): Invite {
     }, 2000);
   });
   need("private-room", HTMLButtonElement).addEventListener("click", () => {
-    location.href = invitation(location, privateRoomName());
+    location.href = invitation(location, privateRoom());
   });
   // Another room is another page: leaving the old one and starting afresh is what a reload does best.
   addEventListener("hashchange", () => location.reload());

@@ -11,19 +11,19 @@ import { createIdentity } from "./identity";
 import { createInvite } from "./invite";
 import { createMesh } from "./mesh";
 import { createPeople } from "./people";
-import { type DemoRoom, joinRoom, roomName } from "./room";
+import { type DemoRoom, joinRoom, placeOf } from "./room";
 import { createSender } from "./sender";
 import { createServerView } from "./server";
 import { createTraffic } from "./traffic";
 
-const name = roomName(location);
+const place = placeOf(location);
 const app = need("app", HTMLElement);
 let room: DemoRoom | undefined;
 let crowd: Crowd | undefined;
 let files: Files | undefined;
 
-need("room-name", HTMLElement).textContent = name.startsWith("private-") ? `${name.slice(0, 14)}…` : name;
-document.title = `${name.slice(0, 20)} – Peerloom`;
+need("room-name", HTMLElement).textContent = place.room;
+document.title = `${place.room.slice(0, 20)} – Peerloom`;
 
 const identity = createIdentity(() => {
   crowd?.announce();
@@ -47,13 +47,13 @@ const cursors = createCursors(
     room?.cursor.send(position).catch(() => undefined); // lost positions do not matter
   },
 );
-const invite = createInvite(name);
+const invite = createInvite(place);
 redraw();
 
 server.state("connecting");
 const waiting = setTimeout(() => server.notice("No answer from the server yet. Trying on…"), 3000);
 room = await joinRoom(
-  name,
+  place,
   () => identity.me,
   (seconds, error) => {
     clearTimeout(waiting);
@@ -61,13 +61,18 @@ room = await joinRoom(
     mesh.server("closed");
     server.notice(`Cannot join: ${reasonOf(error)}. Trying again in ${seconds} s.`);
   },
-);
+).catch((error) => {
+  server.state("closed");
+  server.notice("This link has lost a part: ask for it once more.");
+  throw error;
+});
 clearTimeout(waiting);
 wire(room);
 
 function wire(room: DemoRoom): void {
   server.state(room.signaling);
   mesh.server(room.signaling);
+  server.security(room.security);
   room.on("signaling", ({ state }) => {
     server.state(state);
     mesh.server(state);

@@ -23,6 +23,7 @@ interface Entry {
   readonly name: HTMLElement;
   readonly path: HTMLElement;
   readonly rtt: HTMLElement;
+  readonly code: HTMLElement;
   readonly cut: HTMLButtonElement;
   readonly send: HTMLButtonElement;
 }
@@ -39,6 +40,7 @@ export interface PeopleActions {
 export function createPeople(actions: PeopleActions): { show(people: Iterable<Person>): void } {
   const list = need("peers", HTMLUListElement);
   const empty = need("peers-empty", HTMLElement);
+  const hint = need("codes-hint", HTMLElement);
   const entries = new Map<string, Entry>();
 
   function create(id: string): Entry {
@@ -46,6 +48,7 @@ export function createPeople(actions: PeopleActions): { show(people: Iterable<Pe
     const name = el("span", { class: "peer-name" });
     const path = el("span", { class: "path", "data-testid": "link-path" });
     const rtt = el("span", { class: "rtt" });
+    const code = el("span", { class: "peer-code", "data-testid": "safety-code" });
     const send = el("button", { type: "button", class: "small" }, "Send file");
     send.addEventListener("click", () => actions.pickFile(id));
     const cut = el("button", { type: "button", class: "small quiet", "data-testid": "cut-path" }, "Cut");
@@ -58,6 +61,7 @@ export function createPeople(actions: PeopleActions): { show(people: Iterable<Pe
       el("span", { class: "peer-text" }, name, el("span", { class: "peer-link" }, path, rtt)),
       cut,
       send,
+      code,
     );
     item.addEventListener("dragover", (event) => {
       if (!event.dataTransfer?.types.includes("Files")) return;
@@ -71,13 +75,13 @@ export function createPeople(actions: PeopleActions): { show(people: Iterable<Pe
       for (const file of event.dataTransfer?.files ?? []) actions.sendFile(id, file);
     });
     list.append(item);
-    return { item, yarn, name, path, rtt, cut, send };
+    return { item, yarn, name, path, rtt, code, cut, send };
   }
 
   return {
     show(people) {
       const here = new Set<string>();
-      for (const { peer, name, dye, rttMs } of people) {
+      for (const { peer, name, dye, rttMs, code } of people) {
         here.add(peer.id);
         let entry = entries.get(peer.id);
         if (!entry) {
@@ -93,6 +97,8 @@ export function createPeople(actions: PeopleActions): { show(people: Iterable<Pe
         entry.cut.disabled = peer.path !== "direct" && peer.path !== "turn";
         entry.cut.setAttribute("aria-label", `Cut the direct path to ${name}`);
         setText(entry.rtt, rttMs === undefined ? "" : formatRtt(rttMs));
+        setText(entry.code, code ? `${code.emoji.join(" ")}  ${code.digits}` : "");
+        entry.code.title = `${name} sees the same code, unless somebody is in between.`;
         entry.send.setAttribute("aria-label", `Send file to ${name}`);
       }
       for (const [id, entry] of entries) {
@@ -101,6 +107,7 @@ export function createPeople(actions: PeopleActions): { show(people: Iterable<Pe
         entries.delete(id);
       }
       empty.hidden = here.size > 0;
+      hint.hidden = here.size === 0;
     },
   };
 }

@@ -1,10 +1,10 @@
 /**
  * Which room, at which server, speaking what: everything the demo asks of Peerloom is declared here.
  *
- * The room's name is in the fragment (`#room=…`), which browsers never send to a server; without one,
- * everybody meets in "lobby". `?server=https://…` names another signaling server than the page's own.
+ * The room's name is in the fragment (`#room=…`), which browsers never send to a server, and so is the secret of a
+ * private room (`&secret=…`); without a name everybody meets in "lobby". `?server=https://…` names another signaling server than the page's own.
  */
-import { channel, join, type Room } from "peerloom";
+import { channel, createRoomSecret, join, PeerloomError, type Room } from "peerloom";
 import { chatSchema, cursorSchema, fileSchema, linksSchema, type Profile, profileSchema } from "./schemas";
 
 /** The channels of this page. Both ends declare the same labels; the schemas check what arrives. */
@@ -21,23 +21,30 @@ export type DemoRoom = Room<typeof protocol>;
 
 const DEFAULT_ROOM = "lobby";
 
+/** A room by its name, and by its secret if it is private. */
+export interface Place {
+  readonly room: string;
+  readonly secret?: string;
+}
+
 /** The room this address asks for. */
-export function roomName(location: Location): string {
-  const asked = new URLSearchParams(location.hash.slice(1)).get("room")?.trim();
-  return asked ? asked.slice(0, 128) : DEFAULT_ROOM;
+export function placeOf(location: Location): Place {
+  const asked = new URLSearchParams(location.hash.slice(1));
+  const room = asked.get("room")?.trim().slice(0, 128) || DEFAULT_ROOM;
+  const secret = asked.get("secret");
+  return secret === null ? { room } : { room, secret };
 }
 
 /** The address that brings somebody else into the same room, at the same server. */
-export function invitation(location: Location, room: string): string {
+export function invitation(location: Location, place: Place): string {
   const url = new URL(location.href);
-  url.hash = new URLSearchParams({ room }).toString();
+  url.hash = new URLSearchParams({ ...place }).toString();
   return url.href;
 }
 
-/** A room name nobody guesses: 128 random bits. */
-export function privateRoomName(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return `private-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+/** A new room that only those find and enter who have the link. */
+export function privateRoom(): Place {
+  return { room: "private", secret: createRoomSecret() };
 }
 
 /** The server to ask for introductions. */
@@ -45,17 +52,21 @@ export function serverUrl(location: Location): string {
   return new URLSearchParams(location.search).get("server") ?? location.origin;
 }
 
-/** Joins, and tries again while the server is out of reach. `onRetry` says when, in seconds, and why. */
+/**
+ * Joins, and tries again while the server is out of reach. `onRetry` says when, in seconds, and why.
+ * @throws PeerloomError `bad-secret`: no second try would help
+ */
 export async function joinRoom(
-  room: string,
+  place: Place,
   me: () => Profile,
   onRetry: (seconds: number, error: unknown) => void,
 ): Promise<DemoRoom> {
   for (let attempt = 0; ; attempt += 1) {
     try {
       const { name, dye } = me();
-      return await join(serverUrl(location), { room, protocol, metadata: { name, dye } });
+      return await join(serverUrl(location), { ...place, protocol, metadata: { name, dye } });
     } catch (error) {
+      if (error instanceof PeerloomError && error.code === "bad-secret") throw error;
       const seconds = Math.min(15, 2 ** attempt);
       onRetry(seconds, error);
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));

@@ -122,6 +122,9 @@ async fn run(document: Document) -> Result<(), Error> {
                     Err(error) => format!("{peer} did not roll: {error} ({})", error.code()),
                 };
                 say(&names, "events", &text);
+                if let Ok(code) = room.safety_code(peer).await {
+                    say(&names, "events", &format!("code with {peer}: {} {}", code.emoji(), code.digits()));
+                }
             }
         }
     });

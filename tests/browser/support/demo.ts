@@ -14,7 +14,11 @@ export class Visitor implements AsyncDisposable {
       if (["error", "warning"].includes(message.type())) this.problems.push(message.text());
     });
     page.on("pageerror", (error) => this.problems.push(error.message));
-    page.on("requestfailed", (request) => this.problems.push(`${request.url()} did not come`));
+    page.on("requestfailed", (request) => {
+      // A page that is left gives up what is still on its way.
+      if (request.failure()?.errorText === "net::ERR_ABORTED") return;
+      this.problems.push(`${request.url()} did not come`);
+    });
     page.on("response", (response) => {
       if (response.status() >= 400) this.problems.push(`${response.url()}: ${response.status()}`);
     });
