@@ -231,6 +231,8 @@ pub enum Command {
         signed: Signed,
         /// What it signed.
         message: Vec<u8>,
+        /// Its metadata, which is part of that, as JSON text.
+        metadata: String,
     },
     /// Make an RTCPeerConnection with its negotiated channels and the one certificate of all of them, and start it; report
     /// [`Input::LocalDescription`], and candidates as they are found.

@@ -42,7 +42,8 @@ pub struct Config {
     pub hello: Hello,
     /// How long the first join may take, in milliseconds; [`timing::JOIN_MS`] is usual.
     pub join_timeout_ms: u64,
-    /// What the page kept from its last visit by [`Command::KeepToken`], to come back under the same id.
+    /// What the page kept from its last visit by [`Command::KeepToken`], to come back under the same id; or what the
+    /// application keeps for longer than a visit.
     pub resume: Option<ResumeToken>,
     /// Whether the application gives an admission token for each join: see [`Event::TokenWanted`].
     pub gives_tokens: bool,

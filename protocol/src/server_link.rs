@@ -64,8 +64,8 @@ pub(crate) struct ServerLink {
     asking: Asking,
     /// It answered before the last attempt.
     answered: bool,
-    /// A WebSocket that carries a join was given up while it opened, and may open all the same.
-    stray: bool,
+    /// A WebSocket that carries a join was given up while it opened, and may open all the same until then.
+    stray_until: Option<u64>,
     heard_at: u64,
     ping_until: Option<u64>,
     /// The time for the answer was prolonged once.
@@ -87,7 +87,7 @@ impl ServerLink {
             failures: 0,
             asking: Asking::No,
             answered: false,
-            stray: false,
+            stray_until: None,
             heard_at: 0,
             ping_until: None,
             prolonged: false,
@@ -193,8 +193,7 @@ impl ServerLink {
     fn refused(&mut self, now: u64, refusal: Refusal, detail: String) {
         if refusal == Refusal::PeerGone {
             // Its `Left` is on the way or was read already.
-        } else if refusal.is_passing() || refusal == Refusal::Replaced && std::mem::take(&mut self.stray) {
-            // Replaced by itself, if there is a stray.
+        } else if refusal.is_passing() || refusal == Refusal::Replaced && self.is_stray(now) {
             self.last_refusal = Some(RoomError::Refused(refusal, detail));
             self.close_socket();
             self.closed(now);
@@ -205,6 +204,11 @@ impl ServerLink {
         } else {
             self.events.push_back(ServerEvent::Failed(RoomError::Refused(refusal, detail)));
         }
+    }
+
+    /// Whether what has replaced us may be our own stray, once: whoever else comes under our id is to stay.
+    fn is_stray(&mut self, now: u64) -> bool {
+        self.stray_until.take().is_some_and(|until| now < until)
     }
 
     /// Takes the welcome in; true for the first one.
@@ -223,7 +227,9 @@ impl ServerLink {
             return;
         }
         // The only attempt whose request carries the join.
-        self.stray |= matches!(self.state, State::Joining(_)) && self.id.is_none() && self.failures == 0;
+        if matches!(self.state, State::Joining(_)) && self.id.is_none() && self.failures == 0 {
+            self.stray_until = Some(now + timing::STRAY_MS);
+        }
         self.lose(now);
         self.failures += 1;
         let answered = std::mem::take(&mut self.answered);
@@ -416,6 +422,37 @@ mod tests {
         link.message(late + 1, &codec::encode(&ServerMessage::Pong { nonce: 1 }));
         link.timed_out(late + timing::SOCKET_LATE_MS);
         assert!(!closes(&link) && link.is_up());
+    }
+
+    /// Refused as replaced at this time, by a link whose first attempt came to nothing at 1,000. Whether it gives up.
+    fn gives_up(link: &mut ServerLink, now: u64) -> bool {
+        let detail = crate::bounded::Text::default();
+        let refused = ServerMessage::Refused { refusal: Refusal::Replaced, detail };
+        link.message(now, &codec::encode(&refused));
+        link.events.drain(..).any(|event| matches!(event, ServerEvent::Failed(_)))
+    }
+
+    fn after_a_stray() -> ServerLink {
+        let mut link = ServerLink::new(timing::JOIN_MS, 1);
+        link.starting(0);
+        link.state = State::Joining(5_000);
+        link.closed(1_000);
+        link.welcomed(2_000, &Welcome { id: PeerId([1; 16]), epoch: 1, members: List::default() });
+        link
+    }
+
+    #[test]
+    fn a_page_that_its_own_stray_has_replaced_comes_back_once() {
+        let mut link = after_a_stray();
+        assert!(!gives_up(&mut link, 999 + timing::STRAY_MS));
+        link.welcomed(70_000, &Welcome { id: PeerId([1; 16]), epoch: 2, members: List::default() });
+        assert!(gives_up(&mut link, 70_001), "two tabs would replace each other for ever");
+    }
+
+    #[test]
+    fn a_page_that_another_tab_has_replaced_stays_away() {
+        assert!(gives_up(&mut after_a_stray(), 1_000 + timing::STRAY_MS));
+        assert!(gives_up(&mut asked(), 1_500));
     }
 
     #[test]

@@ -8,6 +8,8 @@ pub const WELCOME_MS: u64 = 5_000;
 /// second for 5 s, and after 7), so an attempt of this length soon finds a network that is back. More and shorter ones
 /// would find it sooner, but Firefox keeps the connections of those given up, and makes no more than 6.
 pub const RETURN_MS: u64 = 10_000;
+/// So long a WebSocket that was closed while it opened may open all the same: Firefox takes up to a minute.
+pub const STRAY_MS: u64 = 90_000;
 /// The application's time to give an admission token.
 pub const TOKEN_MS: u64 = 10_000;
 /// A first join that the server has not let in by then fails, unless the application says otherwise.

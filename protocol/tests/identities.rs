@@ -50,6 +50,8 @@ struct Page {
     events: Vec<Event>,
     /// Signatures to check, which wait here when they are not answered at once.
     checks: VecDeque<(u32, Signed, Vec<u8>)>,
+    /// The metadata that came with each of those.
+    metadata: Vec<String>,
     answers: bool,
     connections: u32,
     /// It opened another socket, in which the join is the first message.
@@ -71,6 +73,7 @@ impl Page {
             join: None,
             events: Vec::new(),
             checks: VecDeque::new(),
+            metadata: Vec::new(),
             answers: true,
             connections: 0,
             came_back: false,
@@ -121,8 +124,9 @@ impl Page {
             Command::Check { number, signed, message, .. } if self.answers => {
                 inputs.push_back(Input::Checked(number, Verdict::of(&signed, &message)));
             }
-            Command::Check { number, signed, message, .. } => {
+            Command::Check { number, signed, message, metadata, .. } => {
                 self.checks.push_back((number, signed, message));
+                self.metadata.push(metadata);
             }
             _ => {}
         }
@@ -309,6 +313,32 @@ fn what_the_server_says_waits_until_what_came_before_is_checked() {
         })
         .collect();
     assert_eq!(told, [(first.id(), "joined"), (second.id(), "joined"), (first.id(), "left")]);
+}
+
+#[test]
+fn whoever_checks_a_peer_knows_what_it_says_of_itself() {
+    let (mut page, first, mut second) = (Page::new(None), Other::new(5), Other::new(6));
+    second.hello = Hello { metadata: r#""Bea""#.try_into().unwrap(), ..second.hello };
+    page.answers = false;
+    page.welcome(vec![first.listed(), second.listed()]);
+    assert_eq!(page.metadata, [r#""Ada""#, r#""Bea""#]);
+    for (_, _, message) in &page.checks {
+        let signs = |text: &str| message.windows(text.len()).any(|part| part == text.as_bytes());
+        assert!(signs(r#""Ada""#) != signs(r#""Bea""#), "it is what the peer has signed");
+    }
+    assert!(
+        !page.events.iter().any(|event| matches!(event, Event::PeerJoined { .. })),
+        "and before it is here"
+    );
+}
+
+#[test]
+fn an_id_is_the_same_in_every_room() {
+    let resume = Some(ResumeToken([8; 32]));
+    let elsewhere = Config { room: "another".to_owned(), resume, entropy: [4; 32], ..config() };
+    assert_eq!(Page::with(elsewhere).id(), Page::new(resume).id());
+    let hidden = Config { secret: Some(SECRET.to_owned()), resume, ..config() };
+    assert_eq!(Page::with(hidden).id(), Page::new(resume).id());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use js_sys::{Array, Function, JsString, Object, Reflect, Uint8Array, Uint32Array
 use peerloom_protocol::action::{Event, SignalingState};
 use peerloom_protocol::call::{CallFailure, CallId, Event as CallEvent};
 use peerloom_protocol::hello::{Delivery, Hello, ProtocolError};
-use peerloom_protocol::id::PeerId;
+use peerloom_protocol::id::{PeerId, ResumeToken};
 use peerloom_protocol::identity::{Signed, Verdict};
 use peerloom_protocol::limits;
 use peerloom_protocol::node::Sent;
@@ -163,11 +163,8 @@ impl Sink for JsSink {
         self.witness("", number, seed, message);
     }
 
-    fn check(&self, number: u32, id: PeerId, signed: &Signed, message: &[u8]) {
-        let mut bytes = [0; 96];
-        let (key, signature) = bytes.split_at_mut(32);
-        key.copy_from_slice(&signed.key);
-        signature.copy_from_slice(&signed.signature);
+    fn check(&self, number: u32, id: PeerId, signed: &Signed, message: &[u8], metadata: &str) {
+        let bytes = [&signed.key[..], &signed.signature, metadata.as_bytes()].concat();
         self.witness(&id.to_string(), number, &bytes, message);
     }
 
@@ -250,6 +247,7 @@ impl NativeRoom {
         timeout_ms: f64,
         gives_tokens: bool,
         resume: bool,
+        identity: Option<Box<[u8]>>,
         relay: u32,
         relay_bulk: bool,
         window_bytes: Option<f64>,
@@ -296,6 +294,8 @@ impl NativeRoom {
             gives_tokens,
             options,
             resume,
+            // 32 bytes, as the TypeScript face made or checked them.
+            identity: identity.and_then(|bytes| (*bytes).try_into().ok()).map(ResumeToken),
         };
         Ok(Self(Driver::start(
             settings,

@@ -51,6 +51,7 @@ export type ErrorCode =
   | "too-many-calls"
   | "bad-call-id"
   | "load-failed"
+  | "no-storage"
   | "browser";
 
 /** What every failure of the SDK is: an `Error` with a stable `code`, and the `cause` where there is one. */

@@ -1,8 +1,18 @@
 // What the core has signed and checked: by the browser where it knows Ed25519, else by code that is loaded for it.
+import { PeerloomError } from "./errors.js";
+import { readMetadata } from "./json.js";
+import type { Memory } from "./remember.js";
+import type { Json } from "./schema.js";
 import type { NativeRoom } from "./wasm/peerloom.js";
 
 /** Who is accepted: the ids, or a function that says so. */
 export type Accepted = readonly string[] | ((id: string) => boolean | Promise<boolean>);
+
+/** The name that a peer goes by in the application; undefined when it goes by none. */
+export type KnownBy = (peer: {
+  readonly id: string;
+  readonly metadata: Json | undefined;
+}) => string | undefined;
 
 const NAME = "Ed25519";
 /** What stands before the seed in a private key as PKCS #8 has it (RFC 8410 §7). */
@@ -37,6 +47,9 @@ async function verify(signed: Bytes, message: Bytes): Promise<boolean> {
   }
 }
 
+/** Key and signature; what the core gives has the peer's metadata behind them. */
+const SIGNED_BYTES = 96;
+
 /** In the order of the core's numbers. */
 const [VALID, FORGED, NOT_ACCEPTED] = [0, 1, 2];
 
@@ -51,12 +64,18 @@ export async function witness(
   given: Bytes,
   message: Bytes,
   accepted: Accepted | undefined,
+  memory: Memory | undefined,
 ): Promise<void> {
   let answer: Uint8Array | number | undefined;
   try {
-    if (peer === "") answer = await sign(given, message);
-    else if (!(await verify(given, message))) answer = FORGED;
-    else answer = (await accepts(accepted, peer)) ? VALID : NOT_ACCEPTED;
+    if (peer === "") answer = await (memory?.sign(message) ?? sign(given, message));
+    else if (!(await verify(given.subarray(0, SIGNED_BYTES), message))) answer = FORGED;
+    else if (!(await accepts(accepted, peer))) answer = NOT_ACCEPTED;
+    else {
+      // The core waits for this, so whatever comes of it is known before the peer is.
+      await memory?.meet(peer, given.subarray(SIGNED_BYTES));
+      answer = VALID;
+    }
   } catch {
     // What cannot be checked is not believed.
     if (peer !== "") answer = FORGED;
@@ -71,5 +90,39 @@ async function accepts(accepted: Accepted | undefined, peer: string): Promise<bo
     return (await accepted(peer)) === true;
   } catch {
     return false;
+  }
+}
+
+/**
+ * What a join remembers, and remembers it by; undefined when it asks for nothing of the kind.
+ * @internal
+ */
+export async function recall(
+  app: string,
+  persistent: boolean,
+  knownBy: KnownBy | undefined,
+): Promise<Memory | undefined> {
+  if (!persistent && knownBy === undefined) return undefined;
+  const nameOf = knownBy && ((id: string, text: string) => knownBy({ id, metadata: readMetadata(text) }));
+  return (await loadMemory()).remember(app, persistent, nameOf, noStorage);
+}
+
+/**
+ * Deletes what this browser keeps for the origin under an application's name: its {@link JoinOptions.identity identity}, and
+ * the names of the peers that it has met. Rooms that are joined go on as they are; the next join has a new id.
+ *
+ * @throws PeerloomError `no-storage`, `load-failed`
+ */
+export async function forgetIdentity({ app = "" }: { readonly app?: string } = {}): Promise<void> {
+  await (await loadMemory()).forget(app, noStorage);
+}
+
+const noStorage = (message: string, cause?: unknown) => new PeerloomError("no-storage", message, { cause });
+
+async function loadMemory(): Promise<typeof import("./remember.js")> {
+  try {
+    return await import("./remember.js");
+  } catch (cause) {
+    throw new PeerloomError("load-failed", "remember.js could not be loaded", { cause });
   }
 }

@@ -9,6 +9,7 @@ export { Channel, type Outcome, type Received, type SendOptions } from "./channe
 export type { Codec } from "./codec.js";
 export { type ErrorCode, PeerloomError } from "./errors.js";
 export type { Unsubscribe } from "./events.js";
+export { forgetIdentity } from "./identity.js";
 export { type JoinOptions, join } from "./join.js";
 export { load } from "./load.js";
 export type { WasmSource } from "./module.js";
@@ -24,6 +25,7 @@ export {
   rpc,
 } from "./protocol.js";
 export type {
+  IdentityChangedEvent,
   PeerEvent,
   Room,
   RoomBase,

@@ -1,4 +1,5 @@
 import { PeerloomError } from "./errors.js";
+import { type KnownBy, recall } from "./identity.js";
 import { writeJson } from "./json.js";
 import { loadModule } from "./module.js";
 import type { Protocol } from "./protocol.js";
@@ -47,9 +48,23 @@ export interface JoinOptions<P extends Protocol> {
   readonly peerTimeoutMs?: number;
   /**
    * Whether this page comes back under the same id when it is reloaded (by default it does). A duplicate of its tab has
-   * an id of its own.
+   * an id of its own. With a persistent identity there is no other.
    */
   readonly resume?: boolean;
+  /**
+   * `"fresh"` (the default) is a new id for each join. `"persistent"` is the one that this browser keeps for the origin and
+   * `app`, in every room and tab, until its storage is cleared or {@link forgetIdentity} is called. An id can be in a room once:
+   * where another tab comes, the older one's room ends as `replaced`.
+   */
+  readonly identity?: "fresh" | "persistent";
+  /** Keeps applications of one origin apart, for `identity` and `knownBy`: at most 64 characters, none by default. */
+  readonly app?: string;
+  /**
+   * The name that a peer goes by in this application, such as its account's, of at most 128 characters; undefined when it goes by
+   * none. The first id that comes under a name is remembered in this browser; when another comes, there is the event
+   * `identity-changed`, and `peer.known` says so. Metadata is whatever a peer likes. May be called more than once for a peer.
+   */
+  readonly knownBy?: KnownBy;
   /**
    * The ids of those to be connected with, or a function that says of an id whether it is one. Nothing is sent to anybody
    * else, whatever the server says: see `room.security`.
@@ -80,7 +95,7 @@ export const hasBegun = () => begun;
  *
  * @throws PeerloomError `signaling-unreachable` (also when the server refuses this page's origin), `unauthorized`,
  * `token-failed` (with what `token` threw as its cause), `room-full`,
- * `bad-room`, `bad-url`, `bad-protocol`, `metadata-too-long`, `load-failed`, …; or the signal's reason.
+ * `bad-room`, `bad-url`, `bad-protocol`, `metadata-too-long`, `load-failed`, `no-storage`, …; or the signal's reason.
  */
 export async function join<P extends Protocol = Record<never, never>>(
   url: string | URL,
@@ -89,9 +104,13 @@ export async function join<P extends Protocol = Record<never, never>>(
   const { room: name, protocol = {} as P, metadata, iceServers = [], timeoutMs = 10_000, signal } = options;
   const { relay = "first", relayBulk = false, windowBytes, peerTimeoutMs, resume = true, token } = options;
   const { privacy, lan = true, pinned, secret } = options;
+  const { identity = "fresh", app = "", knownBy } = options;
   const relayOnly = privacy === "relay-only";
   // A slip here would show addresses that are to be hidden.
   if (privacy !== undefined && !relayOnly) throw new TypeError(`privacy is "relay-only" or not given`);
+  const persistent = identity === "persistent";
+  // Another id than the one that was meant would help nobody.
+  if (!persistent && identity !== "fresh") throw new TypeError(`identity is "fresh" or "persistent"`);
   signal?.throwIfAborted();
   begun = true;
   const metadataText = metadata === undefined ? "" : writeJson(metadata);
@@ -102,7 +121,8 @@ export async function join<P extends Protocol = Record<never, never>>(
     const how = typeof delivery === "object" ? delivery.lifetimeMs : delivery;
     return [label, how, typeof codec === "object" ? codec.name : codec, compress];
   });
-  const [certificates] = await Promise.all([makeCertificates(), loadModule()]);
+  const recalled = recall(app, persistent, knownBy);
+  const [certificates, memory] = await Promise.all([makeCertificates(), recalled, loadModule()]);
   signal?.throwIfAborted();
   const leave = () => void room.leave();
   signal?.addEventListener("abort", leave, { once: true });
@@ -116,6 +136,7 @@ export async function join<P extends Protocol = Record<never, never>>(
         timeoutMs,
         token !== undefined,
         resume,
+        memory?.secret,
         RELAY.indexOf(relay),
         relayBulk,
         windowBytes,
@@ -124,7 +145,7 @@ export async function join<P extends Protocol = Record<never, never>>(
         lan,
       ] as const;
       return new NativeRoom(...where, ...how, onEvent, onMessages, onMore);
-    });
+    }, memory);
   } catch (thrown) {
     signal?.removeEventListener("abort", leave);
     signal?.throwIfAborted();

@@ -1,5 +1,5 @@
 import { PeerloomError } from "./errors.js";
-import type { StandardResult } from "./schema.js";
+import type { Json, StandardResult } from "./schema.js";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -64,6 +64,18 @@ export function readJson(bytes: Uint8Array): unknown {
     return JSON.parse(decoder.decode(bytes));
   } catch (cause) {
     throw new PeerloomError("invalid-message", "the message is not JSON", { cause });
+  }
+}
+
+/**
+ * Others write what they like into their metadata; what is not JSON counts as none.
+ * @internal
+ */
+export function readMetadata(text: string): Json | undefined {
+  try {
+    return text === "" ? undefined : (JSON.parse(text) as Json);
+  } catch {
+    return undefined;
   }
 }
 

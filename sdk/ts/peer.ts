@@ -1,6 +1,7 @@
 import { PeerloomError } from "./errors.js";
 import type { Exchange } from "./exchange.js";
 import { selectedPair } from "./pair.js";
+import type { Meeting } from "./remember.js";
 import type { Json } from "./schema.js";
 import { Settled } from "./settled.js";
 import type { PeerStream } from "./stream.js";
@@ -44,16 +45,28 @@ export class Peer {
   readonly id: string;
   /** What it gave as `metadata` when it joined. */
   readonly metadata: Json | undefined;
+  /** @internal */
+  readonly meeting: Meeting | undefined;
   readonly #exchange: Exchange;
   #state: PeerState = "joined";
   #path: PeerPath = "connecting";
   #code: Settled<SafetyCode> | undefined;
 
   /** @internal */
-  constructor(id: string, metadata: Json | undefined, exchange: Exchange) {
+  constructor(id: string, metadata: Json | undefined, exchange: Exchange, meeting: Meeting | undefined) {
     this.id = id;
     this.metadata = metadata;
+    this.meeting = meeting;
     this.#exchange = exchange;
+  }
+
+  /**
+   * How its id compares with the one that this browser remembers under the name that `knownBy` gave for it: `"new"` when there
+   * was none, `"known"` when it is the same, `"changed"` when it is another. Undefined when the peer goes by no name, or could
+   * not be looked up.
+   */
+  get known(): "new" | "known" | "changed" | undefined {
+    return this.meeting?.known;
   }
 
   get state(): PeerState {

@@ -3,9 +3,11 @@ import { PeerloomError } from "./errors.js";
 import { callSafely, Listeners, type Unsubscribe } from "./events.js";
 import { Exchange } from "./exchange.js";
 import { type Accepted, witness } from "./identity.js";
+import { readMetadata } from "./json.js";
 import { selectedPair } from "./pair.js";
 import { Peer, type PeerPath, type PeerState } from "./peer.js";
 import type { ChannelDefinition, MessageOf, Protocol, RpcDefinition } from "./protocol.js";
+import type { Memory } from "./remember.js";
 import type { Rpc } from "./rpc.js";
 import type { Json } from "./schema.js";
 import { Settled } from "./settled.js";
@@ -31,6 +33,15 @@ export interface UndeliveredEvent {
   readonly bytes: number;
 }
 
+/** A peer goes by a name that this browser has met another id under. */
+export interface IdentityChangedEvent {
+  readonly peer: Peer;
+  /** What `knownBy` gave for it. */
+  readonly name: string;
+  /** The id that is remembered under the name, and since when. */
+  readonly known: { readonly id: string; readonly since: Date };
+}
+
 /** What is known of who the others in a room are. */
 export type Security = "open" | "pinned" | "secret" | "pinned and secret";
 
@@ -38,6 +49,12 @@ export type Security = "open" | "pinned" | "secret" | "pinned and secret";
 export interface RoomEvents {
   /** A listener added late is told `joined`, and `connected`, once for everyone already here. */
   peer: PeerEvent;
+  /**
+   * A peer goes by the name of another id, as `knownBy` tells names: it is an impostor, or somebody with a new identity. Told
+   * right before it has `joined`, so before anything it sends. {@link RoomBase.trust} remembers the new id; nothing else does. A
+   * listener added late is told of everyone already here.
+   */
+  "identity-changed": IdentityChangedEvent;
   /** Messages to a peer go another way from now on. */
   path: { readonly peer: Peer; readonly path: PeerPath };
   undelivered: UndeliveredEvent;
@@ -85,6 +102,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   readonly #waiting: Waiting = { queued: new Map(), confirmed: new Map() };
   readonly #listeners: { readonly [E in keyof RoomEvents]: Listeners<RoomEvents[E]> } = {
     peer: new Listeners(),
+    "identity-changed": new Listeners(),
     path: new Listeners(),
     undelivered: new Listeners(),
     signaling: new Listeners(),
@@ -103,6 +121,8 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     directBytesReceived: 0,
   };
   readonly #accepted: Accepted | undefined;
+  /** Where this page remembers who it is, or whom it has met. */
+  #memory: Memory | undefined;
   readonly #secret: string | undefined;
   readonly #token: TokenSource | undefined;
   /** Why there was none, last time. */
@@ -221,8 +241,13 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   }
 
   /** What a listener that comes late must be told. */
-  #past(event: keyof RoomEvents): RoomEvents["peer" | "error"][] {
-    if (event === "error") return [...this.#unreachable].map(([peer, error]) => ({ error, peer }));
+  #past(event: keyof RoomEvents): RoomEvents["peer" | "error" | "identity-changed"][] {
+    const met = () => [...this.#peers.values()];
+    if (event === "identity-changed") return met().flatMap(changeOf);
+    if (event === "error") {
+      const unreachable = [...this.#unreachable].map(([peer, error]) => ({ error, peer }));
+      return [...met().flatMap(forgotten), ...unreachable];
+    }
     if (event !== "peer") return [];
     return [...this.#peers.values()].flatMap((peer): PeerEvent[] => {
       const joined: PeerEvent = { peer, state: "joined" };
@@ -232,6 +257,19 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         ? [joined, connected, { peer, state: "suspended" }]
         : [joined, connected];
     });
+  }
+
+  /**
+   * Remembers the peer's id under the name that `knownBy` gave for it, in place of another that was remembered: once its owner
+   * has told you, by a way that you trust, that it is theirs.
+   *
+   * @throws PeerloomError `no-storage`; TypeError for a peer that goes by no name
+   */
+  async trust(peer: Peer): Promise<void> {
+    const { meeting } = peer;
+    if (meeting === undefined) throw new TypeError("the peer goes by no name: see knownBy");
+    await this.#memory?.trust(peer.id, meeting.name);
+    meeting.known = "known";
   }
 
   /** Bytes so far, by the way they went. */
@@ -256,7 +294,11 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   }
 
   /** @internal */
-  start(make: (onEvent: OnEvent, onMessages: OnMessages, onMore: OnMore) => NativeRoom): Promise<void> {
+  start(
+    make: (onEvent: OnEvent, onMessages: OnMessages, onMore: OnMore) => NativeRoom,
+    memory: Memory | undefined,
+  ): Promise<void> {
+    this.#memory = memory;
     this.#native = make(
       (kind, peer, detail, error) => this.#event(kind, peer, detail, error),
       (peer, index, buffer, places) => {
@@ -267,7 +309,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         if (kind === "witness") {
           const bytes = detail as Uint8Array<ArrayBuffer>;
           const message = more as Uint8Array<ArrayBuffer>;
-          void witness(() => this.#native, id, number, bytes, message, this.#accepted);
+          void witness(() => this.#native, id, number, bytes, message, this.#accepted, memory);
           return;
         }
         const peer = this.#peers.get(id);
@@ -290,11 +332,15 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         break;
       case "signaling":
         this.#signaling = detail as SignalingState;
+        if (detail === "reconnecting") this.#memory?.clear();
         this.#listeners.signaling.emit({ state: this.#signaling });
         break;
       case "joined": {
-        const joined = new Peer(id, parseMetadata(detail as string), this.#exchange);
+        const meeting = this.#memory?.take(id, detail as string);
+        const joined = new Peer(id, readMetadata(detail as string), this.#exchange, meeting);
         this.#peers.set(id, joined);
+        for (const error of forgotten(joined)) this.#listeners.error.emit(error);
+        for (const change of changeOf(joined)) this.#listeners["identity-changed"].emit(change);
         this.#listeners.peer.emit({ peer: joined, state: "joined" });
         break;
       }
@@ -437,13 +483,18 @@ function sortedLabels(protocol: Protocol): string[] {
   return labels.sort((a, b) => compare(a.bytes, b.bytes)).map(({ label }) => label);
 }
 
-/** Others write what they like into their metadata; what is not JSON counts as none. */
-function parseMetadata(text: string): Json | undefined {
-  try {
-    return text === "" ? undefined : (JSON.parse(text) as Json);
-  } catch {
-    return undefined;
-  }
+/** None or one. */
+function changeOf(peer: Peer): IdentityChangedEvent[] {
+  const { name, known, before } = peer.meeting ?? {};
+  return name === undefined || known !== "changed" || before === undefined
+    ? []
+    : [{ peer, name, known: before }];
+}
+
+/** That a peer could not be looked up, or will not be remembered. */
+function forgotten(peer: Peer): RoomEvents["error"][] {
+  const error = peer.meeting?.error;
+  return error === undefined ? [] : [{ error, peer }];
 }
 
 function readTraffic(native: NativeRoom): RoomStats {

@@ -72,3 +72,42 @@ for (const browser of ["chromium", "firefox"] as const) {
     removeSite(www);
   });
 }
+
+test("a page in Rust that keeps a secret has one id, in every room and for as long as it keeps it", async ({
+  browser: chromium,
+  open,
+  room,
+  startServer,
+}) => {
+  const www = await createSite();
+  cpSync(rustPage, join(www, "rust"), { recursive: true });
+  const server = await startServer({ www });
+  const name = room.replaceAll(" ", "-");
+  const context = await chromium.newContext();
+  const idIn = async (room: string, stay = "&stay=me") => {
+    const page = await context.newPage();
+    await page.goto(`${server.url}/rust/?room=${room}${stay}`);
+    await expect(page.locator("#status")).toContainText(`in room ${room} as `);
+    return { page, id: (await page.locator("#status").textContent())?.split(" ").at(-1) ?? "" };
+  };
+  const peer = await open("firefox", { server });
+  const first = await idIn(name);
+  await first.page.close();
+  expect((await idIn(`${name}-2`, "")).id).not.toBe(first.id);
+  expect((await idIn(`${name}-2`)).id).toBe(first.id);
+  // Others can tell that it is the same.
+  await peer.run(
+    async ({ peerloom, kept, rustProtocol }, { room, pinned }) => {
+      const joined = await peerloom.join(location.origin, { room, protocol: rustProtocol(), pinned });
+      const states: string[] = [];
+      joined.on("peer", ({ peer, state }) => void states.push(`${peer.id} ${state}`));
+      Object.assign(kept, { joined, states });
+    },
+    { room: name, pinned: [first.id] },
+  );
+  const again = await idIn(name);
+  expect(again.id).toBe(first.id);
+  await expect.poll(() => peer.run(({ kept }) => kept.states)).toContain(`${first.id} connected`);
+  await context.close();
+  removeSite(www);
+});

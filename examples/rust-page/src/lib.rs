@@ -1,6 +1,7 @@
 //! A chat page in Rust. It meets TypeScript pages in the same room: same names, same wire.
 //!
-//! Open it as `index.html?room=demo`; `&server=` names another signaling server than the page's own.
+//! Open it as `index.html?room=demo`; `&server=` names another signaling server than the page's own, and with `&stay=me` it
+//! comes back under the same id.
 
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use gloo::events::EventListener;
@@ -43,6 +44,25 @@ fn parameter(name: &str) -> Option<String> {
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value.replace("%3A", ":").replace("%2F", "/"))
 }
 
+/// The secret of an id that lasts, kept by this page itself; made if there is none.
+fn kept_identity() -> Option<[u8; 32]> {
+    const KEY: &str = "identity";
+    let window = web_sys::window()?;
+    let storage = window.local_storage().ok()??;
+    let mut secret = [0; 32];
+    if let Some(text) = storage.get_item(KEY).ok()? {
+        // As the page wrote it, or not at all: half a secret would be another id.
+        for (at, byte) in secret.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+        }
+        return Some(secret);
+    }
+    window.crypto().ok()?.get_random_values_with_u8_array(&mut secret).ok()?;
+    let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    storage.set_item(KEY, &text).ok()?;
+    Some(secret)
+}
+
 /// Rolls a die of as many sides as asked for. It is loaded.
 async fn answer(mut calls: Requests<u32, u32>) {
     while let Some(Request { data: sides, responder, .. }) = calls.next().await {
@@ -80,7 +100,12 @@ async fn run(document: Document) -> Result<(), Error> {
     let server = parameter("server").unwrap_or(own);
     let name = parameter("room").unwrap_or_else(|| "demo".to_owned());
     let room = Room::builder(&server).room(&name).channel::<Chat>("chat", Delivery::Ordered).compress("chat");
-    let room = room.compact::<Step>("step", Delivery::Ordered).rpc::<u32, u32>("roll").join().await?;
+    let mut room = room.compact::<Step>("step", Delivery::Ordered).rpc::<u32, u32>("roll");
+    if parameter("stay").is_some() {
+        let secret = kept_identity();
+        room = room.identity(secret.ok_or_else(|| Error::Browser("it keeps no identity".to_owned()))?);
+    }
+    let room = room.join().await?;
     if let Some(status) = document.get_element_by_id("status") {
         status.set_text_content(Some(&format!("in room {name} as {}", room.id())));
     }

@@ -149,7 +149,8 @@ impl Room {
                 self.inbox.next_check = first.wrapping_add(claims.len() as u32);
                 let hellos = (first..).zip(claims).map(|(number, claim)| match claim {
                     Ok(Claim { id, hello, signed, message }) => {
-                        let check = Command::Check { number, id, signed, message };
+                        let metadata = hello.metadata.to_string();
+                        let check = Command::Check { number, id, signed, message, metadata };
                         self.notices.push_back(Notice::Do(check));
                         (true, Ok(hello))
                     }

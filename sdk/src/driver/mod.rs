@@ -29,7 +29,7 @@ use js_sys::Uint8Array;
 use peerloom_protocol::action::{Action, Command, ConnectionId, Event, Input, PeerPath};
 use peerloom_protocol::call::Event as CallEvent;
 use peerloom_protocol::hello::Hello;
-use peerloom_protocol::id::PeerId;
+use peerloom_protocol::id::{PeerId, ResumeToken};
 use peerloom_protocol::identity::{Signed, Verdict};
 use peerloom_protocol::node::{Config, Node};
 use peerloom_protocol::session::{Options, Transport};
@@ -81,8 +81,9 @@ pub(crate) trait Sink {
     fn stream(&self, peer: PeerId, event: &StreamEvent, bytes: Option<&Uint8Array>);
     /// Sign a message with the key made of the seed, and tell [`Driver::signed`].
     fn sign(&self, number: u32, seed: &[u8; 32], message: &[u8]);
-    /// Check what a peer is said to have signed, ask the application about the peer, and tell [`Driver::checked`].
-    fn check(&self, number: u32, id: PeerId, signed: &Signed, message: &[u8]);
+    /// Check what a peer is said to have signed, its metadata among it, ask the application about the peer, and tell
+    /// [`Driver::checked`].
+    fn check(&self, number: u32, id: PeerId, signed: &Signed, message: &[u8], metadata: &str);
     /// Something happened to a call. The bytes are its request or response.
     fn call(&self, peer: PeerId, event: &CallEvent, bytes: Option<&Uint8Array>);
 }
@@ -114,6 +115,8 @@ pub(crate) struct Settings {
     pub(crate) options: Options,
     /// Whether a page that is reloaded comes back under the same id.
     pub(crate) resume: bool,
+    /// What the identity is made of, where the application keeps that: the tab then keeps nothing.
+    pub(crate) identity: Option<ResumeToken>,
 }
 
 /// Turns the address of a server (http, https, ws or wss, with or without a path) into that of its WebSocket.
@@ -207,15 +210,16 @@ impl Driver {
             gives_tokens,
             options,
             resume,
+            identity,
         } = settings;
-        let keepsake = resume.then(|| Keepsake::take(&url, &room));
+        let keepsake = (resume && identity.is_none()).then(|| Keepsake::take(&url, &room));
         let node = Node::new(Config {
             room,
             secret,
             hello: hello.clone(),
             join_timeout_ms,
             gives_tokens,
-            resume: keepsake.as_ref().and_then(Keepsake::token),
+            resume: identity.or_else(|| keepsake.as_ref()?.token()),
             options,
             entropy: entropy()?,
         })?;
@@ -363,8 +367,8 @@ impl Driver {
                 });
             }
             Command::Sign { number, seed, message } => self.sink.sign(number, &seed, &message),
-            Command::Check { number, id, signed, message } => {
-                self.sink.check(number, id, &signed, &message);
+            Command::Check { number, id, signed, message, metadata } => {
+                self.sink.check(number, id, &signed, &message, &metadata);
             }
             Command::OpenConnection(id, start) => {
                 let me = self.me.clone();

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use futures::channel::{mpsc, oneshot};
 use peerloom_protocol::hello::{self, Delivery, Hello};
-use peerloom_protocol::id::PeerId;
+use peerloom_protocol::id::{PeerId, ResumeToken};
 use peerloom_protocol::safety::SafetyCode;
 use peerloom_protocol::session::{Options, RelayMode};
 use peerloom_protocol::{limits, timing};
@@ -55,6 +55,7 @@ pub struct Builder {
     accepted: Option<Accepted>,
     options: Options,
     resume: bool,
+    identity: Option<ResumeToken>,
 }
 
 impl Builder {
@@ -183,6 +184,15 @@ impl Builder {
         self
     }
 
+    /// Makes the id of these 32 bytes, which the application keeps where nobody else reads them: it is the same in every room
+    /// and at every server for as long as they are kept, and the tab keeps nothing of it (see [`resume`](Self::resume)). They
+    /// must be random, from a source fit for keys: whoever has them, or guesses them, is this peer. One id can be in a room
+    /// once, and ends in an older place as `replaced`.
+    pub fn identity(mut self, secret: [u8; 32]) -> Self {
+        self.identity = Some(ResumeToken(secret));
+        self
+    }
+
     /// A small value the others see, at most 2 KiB as JSON.
     pub fn metadata<T: Serialize>(mut self, metadata: &T) -> Self {
         self.metadata = json::encode(metadata);
@@ -229,6 +239,7 @@ impl Builder {
             gives_tokens,
             options: Options { compress, ..self.options },
             resume: self.resume,
+            identity: self.identity,
         };
         let driver = Driver::start(settings, Box::new(RoomSink(Rc::downgrade(&shared))))?;
         shared.borrow_mut().driver = Rc::downgrade(&driver);
@@ -264,6 +275,7 @@ impl Room {
             accepted: None,
             options: Options::default(),
             resume: true,
+            identity: None,
         }
     }
 

@@ -181,7 +181,7 @@ impl Sink for RoomSink {
         }
     }
 
-    fn check(&self, number: u32, id: PeerId, signed: &Signed, message: &[u8]) {
+    fn check(&self, number: u32, id: PeerId, signed: &Signed, message: &[u8], _metadata: &str) {
         let Some(driver) = self.driver() else { return };
         let accepted = self.0.upgrade().and_then(|shared| shared.borrow().accepted.clone());
         let verdict = match (Verdict::of(signed, message), accepted) {

@@ -57,13 +57,17 @@ const labels = Object.keys(protocol) as Label[];
 
 /** Something the room told, in a form that travels to the test. */
 export interface Happening {
-  event: "peer" | "path" | "undelivered" | "signaling" | "invalid" | "error" | "closed";
+  event: "peer" | "identity-changed" | "path" | "undelivered" | "signaling" | "invalid" | "error" | "closed";
   peer?: string | undefined;
   state?: string;
   label?: string;
   code?: string | undefined;
   message?: string | undefined;
   messages?: number;
+  /** What `peer.known` was then. */
+  known?: string | undefined;
+  /** The id that was known before. */
+  before?: string;
 }
 
 export interface Joining {
@@ -81,6 +85,9 @@ export interface Joining {
   secret?: string;
   pinned?: readonly string[] | ((id: string) => boolean | Promise<boolean>);
   resume?: boolean;
+  identity?: "fresh" | "persistent";
+  app?: string;
+  knownBy?: (peer: { id: string; metadata: peerloom.Json | undefined }) => string | undefined;
   signal?: AbortSignal;
   /** Keeps no record of messages: the test listens by itself. */
   unheard?: boolean;
@@ -112,7 +119,10 @@ export async function joinRoom({
   state.happenings = [];
   const happened = (happening: Happening, error?: PeerloomError) =>
     void state.happenings.push({ ...happening, code: error?.code, message: error?.message });
-  room.on("peer", ({ peer, state }) => happened({ event: "peer", peer: peer.id, state }));
+  room.on("identity-changed", ({ peer, name, known }) =>
+    happened({ event: "identity-changed", peer: peer.id, label: name, before: known.id }),
+  );
+  room.on("peer", ({ peer, state }) => happened({ event: "peer", peer: peer.id, state, known: peer.known }));
   room.on("path", ({ peer, path }) => happened({ event: "path", peer: peer.id, state: path }));
   room.on("undelivered", ({ peer, label, messages }) =>
     happened({ event: "undelivered", peer: peer.id, label, messages }),

@@ -2,7 +2,7 @@
 // BiDi), in the very same test.
 import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
-import { type BrowserServer, chromium } from "@playwright/test";
+import { type BrowserContext, type BrowserServer, chromium } from "@playwright/test";
 import puppeteer, { type Browser as Firefox } from "puppeteer-core";
 
 export type BrowserName = "chromium" | "firefox";
@@ -27,12 +27,19 @@ export const plainAddressFlags = [...chromiumFlags, "--disable-features=WebRtcHi
 /** Whether tests without Firefox may be skipped: on a developer's machine yes, in CI never. */
 export const mayLackFirefox = firefoxPath === undefined && ["", "0", "false"].includes(process.env.CI ?? "");
 
-export function launchFirefox({ plainAddresses = false } = {}): Promise<Firefox> {
+export function launchFirefox({
+  plainAddresses = false,
+  profile,
+}: {
+  plainAddresses?: boolean;
+  profile?: string;
+} = {}): Promise<Firefox> {
   if (firefoxPath === undefined) throw new Error("no Firefox: install it, or give its path in FIREFOX_PATH");
   return puppeteer.launch({
     browser: "firefox",
     executablePath: firefoxPath,
     headless: true,
+    ...(profile === undefined ? {} : { userDataDir: profile }),
     // Pages in background tabs would have their timers slowed down; here every page stands for a browser of its own.
     extraPrefsFirefox: {
       "dom.min_background_timeout_value": 4,
@@ -45,6 +52,14 @@ export function launchFirefox({ plainAddresses = false } = {}): Promise<Firefox>
 /** Starts a Chromium that can be killed: a browser of the worker's own cannot. */
 export function launchChromiumServer(): Promise<BrowserServer> {
   return chromium.launchServer({
+    ...(chromiumPath === undefined ? {} : { executablePath: chromiumPath }),
+    args: chromiumFlags,
+  });
+}
+
+/** Starts a Chromium whose pages store what they store in this folder. */
+export function launchChromiumProfile(folder: string): Promise<BrowserContext> {
+  return chromium.launchPersistentContext(folder, {
     ...(chromiumPath === undefined ? {} : { executablePath: chromiumPath }),
     args: chromiumFlags,
   });

@@ -1,8 +1,14 @@
 // What tests ask for: a server, pages in both browsers, rooms nobody else uses. Everything is gone after the test.
 import { randomInt, randomUUID } from "node:crypto";
-import { test as base, type Browser as Chromium, expect } from "@playwright/test";
-import type { Browser as Firefox } from "puppeteer-core";
-import { type BrowserName, launchFirefox, mayLackFirefox, plainAddressFlags } from "./browsers.ts";
+import { type BrowserContext, test as base, type Browser as Chromium, expect } from "@playwright/test";
+import type { Browser as Firefox, BrowserContext as FirefoxContext } from "puppeteer-core";
+import {
+  type BrowserName,
+  launchChromiumProfile,
+  launchFirefox,
+  mayLackFirefox,
+  plainAddressFlags,
+} from "./browsers.ts";
 import { type Driver, Peer } from "./peer.ts";
 import { Server, type ServerOptions } from "./server.ts";
 import { createSite, removeSite } from "./site.ts";
@@ -16,6 +22,10 @@ interface OpenOptions {
   server?: { readonly url: string };
   /** Another browser process than the worker's. */
   within?: Chromium | Firefox;
+  /** The page whose storage this one shares; others share none. */
+  beside?: Peer;
+  /** A folder for all that a browser of the page's own stores: closing the page ends the browser. */
+  profile?: string;
 }
 
 export interface Fixtures {
@@ -105,12 +115,17 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
 
   open: async ({ browser, firefox, server }, use, testInfo) => {
     const drivers: Driver[] = [];
-    await use(async (name, { server: from = server, within } = {}) => {
+    await use(async (name, { server: from = server, within, beside, profile } = {}) => {
       testInfo.skip(name === "firefox" && mayLackFirefox, "no Firefox here");
       const driver =
-        name === "chromium"
-          ? await chromiumPage((within as Chromium) ?? browser)
-          : await firefoxPage((within as Firefox) ?? (await firefox()));
+        (await beside?.beside()) ??
+        (name === "chromium"
+          ? await chromiumPage(
+              profile === undefined
+                ? await ((within as Chromium) ?? browser).newContext()
+                : await launchChromiumProfile(profile),
+            )
+          : await openFirefox((within as Firefox) ?? (profile === undefined && (await firefox())), profile));
       drivers.push(driver);
       return Peer.open(driver, from.url);
     });
@@ -120,8 +135,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
   },
 });
 
-async function chromiumPage(browser: Chromium): Promise<Driver> {
-  const context = await browser.newContext();
+async function chromiumPage(context: BrowserContext): Promise<Driver> {
   const page = await context.newPage();
   const uncaught: string[] = [];
   page.on("pageerror", (error) => uncaught.push(`chromium: ${error.message}`));
@@ -132,6 +146,8 @@ async function chromiumPage(browser: Chromium): Promise<Driver> {
     evaluate: (expression) => page.evaluate(expression),
     goto: (url) => page.goto(url),
     close: () => context.close(),
+    closePage: () => page.close({ runBeforeUnload: false }),
+    beside: () => chromiumPage(context),
     async living(className) {
       const objectGroup = "living";
       const prototype = await session.send("Runtime.evaluate", {
@@ -162,8 +178,13 @@ async function chromiumPage(browser: Chromium): Promise<Driver> {
   };
 }
 
-async function firefoxPage(browser: Firefox): Promise<Driver> {
-  const context = await browser.createBrowserContext();
+async function openFirefox(browser: Firefox | false, profile: string | undefined): Promise<Driver> {
+  if (browser !== false) return firefoxPage(await browser.createBrowserContext());
+  const own = await launchFirefox(profile === undefined ? {} : { profile });
+  return { ...(await firefoxPage(own.defaultBrowserContext())), close: () => own.close() };
+}
+
+async function firefoxPage(context: FirefoxContext): Promise<Driver> {
   const page = await context.newPage();
   const uncaught: string[] = [];
   page.on("pageerror", (error) => {
@@ -178,5 +199,7 @@ async function firefoxPage(browser: Firefox): Promise<Driver> {
     evaluate: (expression) => page.evaluate(expression),
     goto: (url) => page.goto(url),
     close: () => context.close(),
+    closePage: () => page.close(),
+    beside: () => firefoxPage(context),
   };
 }

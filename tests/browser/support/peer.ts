@@ -12,6 +12,10 @@ export interface Driver {
   evaluate(expression: string): Promise<unknown>;
   goto(url: string): Promise<unknown>;
   close(): Promise<void>;
+  /** Closes the page alone: what it has stored stays. */
+  closePage(): Promise<void>;
+  /** A new page that finds what this one has stored. */
+  beside(): Promise<Driver>;
   /** Bytes of JavaScript's objects and buffers that are in use, after a collection; for browsers that tell. */
   heapBytes?(): Promise<number>;
   /** Objects of a class that nobody could collect; for browsers that tell. */
@@ -29,6 +33,11 @@ export class Peer {
 
   private constructor(driver: Driver) {
     this.#driver = driver;
+  }
+
+  /** A new page of the same browser that finds what this one has stored, also after it was closed. */
+  beside(): Promise<Driver> {
+    return this.#driver.beside();
   }
 
   static async open(driver: Driver, server: string): Promise<Peer> {
@@ -130,6 +139,11 @@ export class Peer {
     return this.#driver.close();
   }
 
+  /** As its reader would close a tab: what it has stored stays. */
+  closePage(): Promise<void> {
+    return this.#driver.closePage();
+  }
+
   /** RTCPeerConnections that cannot be collected, closed ones too; undefined where the browser does not tell. */
   livingConnections(): Promise<number> | undefined {
     return this.#driver.living?.("RTCPeerConnection");
@@ -147,11 +161,14 @@ export class Peer {
 
   /** Loads the page anew, as its reader would. */
   async reload(): Promise<void> {
-    await this.#driver.evaluate("void setTimeout(() => location.reload(), 0)");
-    // The old page's harness has joined a room; the new one's has not.
+    await this.#driver.evaluate("harness.kept.old = true, void setTimeout(() => location.reload(), 0)");
     await expect
-      .poll(() => this.#driver.evaluate("globalThis.harness?.state.happenings.length").catch(() => -1))
-      .toBe(0);
+      .poll(() =>
+        this.#driver
+          .evaluate("globalThis.harness?.kept.old === undefined && 'harness' in globalThis")
+          .catch(() => false),
+      )
+      .toBe(true);
   }
 }
 
