@@ -125,6 +125,7 @@ impl Page {
         let config = Config {
             room: ROOM.to_owned(),
             secret: None,
+            share: None,
             hello: hello(),
             join_timeout_ms: timing::JOIN_MS,
             resume: None,

@@ -233,6 +233,8 @@ pub enum Command {
         message: Vec<u8>,
         /// Its metadata, which is part of that, as JSON text.
         metadata: String,
+        /// Its share of the passphrase, where there is one; to be answered by [`Verdict::Agreed`].
+        share: Option<[u8; 32]>,
     },
     /// Make an RTCPeerConnection with its negotiated channels and the one certificate of all of them, and start it; report
     /// [`Input::LocalDescription`], and candidates as they are found.

@@ -47,10 +47,12 @@ pub enum Envelope {
     },
     /// Kind 4: the sender found no way to connect and stops trying.
     GaveUp,
+    /// Kind 5: the first in a room with a passphrase. That it opens shows that the sender knows it.
+    Proof,
 }
 
 impl Message for Envelope {
-    const KINDS: u32 = 5;
+    const KINDS: u32 = 6;
 }
 
 impl Envelope {

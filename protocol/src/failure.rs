@@ -24,6 +24,9 @@ pub enum RoomError {
     /// The room's secret is none.
     #[error("a room's secret is base64url of 16 to 64 bytes, as createRoomSecret() makes it")]
     BadSecret,
+    /// The passphrase is none, or there is a secret too.
+    #[error("a passphrase has 6 to 128 bytes, and a room that has one has no secret")]
+    BadPassphrase,
     /// The server refused.
     #[error("the signaling server refused: {1} ({code})", code = .0.code())]
     Refused(Refusal, String),
@@ -37,6 +40,7 @@ impl RoomError {
             Self::NoToken => "token-failed",
             Self::NoSignature => "no-signature",
             Self::BadSecret => "bad-secret",
+            Self::BadPassphrase => "bad-passphrase",
             Self::Refused(refusal, _) => refusal.code(),
         }
     }
@@ -56,6 +60,10 @@ pub enum LinkError {
     /// peer's page is broken. Nothing is sent to it.
     #[error("the peer's hello is not signed by the key its id stands for")]
     Forged,
+    /// It was given another passphrase, or none where we have one, or one where we have none; or so many others were wrong that
+    /// none is tried for a while. Nothing is sent to it.
+    #[error("the peer does not know the passphrase, or has another")]
+    WrongPassphrase,
     /// A card or description for the connection names another certificate than the peer's hello: somebody on the way tried
     /// to get between.
     #[error("a description for the connection names another certificate than the peer signed")]
@@ -75,6 +83,7 @@ impl LinkError {
             Self::NoPath => "no-path",
             Self::PeerGaveUp => "peer-gave-up",
             Self::Forged => "forged-identity",
+            Self::WrongPassphrase => "wrong-passphrase",
             Self::WrongCertificate => "wrong-certificate",
             Self::NotAccepted => "not-accepted",
             Self::Protocol(error) => error.code(),

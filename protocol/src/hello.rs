@@ -47,6 +47,9 @@ pub struct Hello {
     /// What sessions need to begin; a record of its own, kind 1. A member without it speaks an older version.
     #[serde(skip)]
     pub session: Option<SessionHello>,
+    /// What a member of a room with a passphrase makes of it: see [`crate::passphrase`]. A record of its own, kind 3.
+    #[serde(skip)]
+    pub share: Option<[u8; 32]>,
     /// What proves it to be that of its id; a record of its own, kind 2, and the last.
     #[serde(skip)]
     pub identity: Option<Identity>,
@@ -72,9 +75,10 @@ enum HelloMessage {
     Hello(Hello),
     Session(SessionHello),
     Identity(Identity),
+    Share(#[serde(with = "octets")] [u8; 32]),
 }
 impl Message for HelloMessage {
-    const KINDS: u32 = 3;
+    const KINDS: u32 = 4;
 }
 
 /// Why a protocol cannot be declared, or two do not fit together.
@@ -145,6 +149,7 @@ impl Hello {
             channels: specs.try_into().map_err(|_| ProtocolError::TooManyChannels(count))?,
             metadata: metadata.try_into().map_err(|_| ProtocolError::MetadataTooLong(metadata.len()))?,
             session: None,
+            share: None,
             identity: None,
         })
     }
@@ -181,6 +186,9 @@ impl Hello {
         if let Some(session) = self.session {
             codec::push(&mut frame, &HelloMessage::Session(session));
         }
+        if let Some(share) = self.share {
+            codec::push(&mut frame, &HelloMessage::Share(share));
+        }
         frame
     }
 
@@ -204,12 +212,14 @@ impl Hello {
                 CodecError::Version(_) => ProtocolError::Version,
                 error => ProtocolError::BadHello(error),
             })?;
-        let (mut found, mut session, mut identity, mut signed) = (None, None, None, bytes);
+        let (mut found, mut session, mut share) = (None, None, None);
+        let (mut identity, mut signed) = (None, bytes);
         while let Some(record) = records.next() {
             identity = None;
             match record.map_err(ProtocolError::BadHello)? {
                 HelloMessage::Hello(hello) => found = found.or(Some(hello)),
                 HelloMessage::Session(theirs) => session = session.or(Some(theirs)),
+                HelloMessage::Share(theirs) => share = share.or(Some(theirs)),
                 HelloMessage::Identity(theirs) => {
                     if let (from, 0) = records.left() {
                         signed = &bytes[..bytes.len() - from];
@@ -219,7 +229,7 @@ impl Hello {
             }
         }
         let hello = found.ok_or(ProtocolError::BadHello(CodecError::Empty))?;
-        Ok((Self { session, identity, ..hello }, signed))
+        Ok((Self { session, share, identity, ..hello }, signed))
     }
 
     /// Compares the channels of two members; both must declare the same.

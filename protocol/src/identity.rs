@@ -88,6 +88,8 @@ pub enum Verdict {
     Valid,
     /// It is not.
     Forged,
+    /// It is, and this is what the peer's share of the [passphrase](crate::passphrase) and ours come to.
+    Agreed([u8; 32]),
     /// It is, but the application does not accept this peer.
     NotAccepted,
 }

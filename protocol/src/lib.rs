@@ -34,6 +34,7 @@ mod link;
 mod members;
 pub mod node;
 mod octets;
+pub mod passphrase;
 mod pool;
 pub mod privacy;
 pub mod random;

@@ -248,6 +248,8 @@ impl Link {
             Envelope::Candidate { generation, candidate } => self.candidate(generation, candidate),
             Envelope::Offer { generation, sdp } => self.offer(now, generation, &sdp),
             Envelope::Answer { generation, sdp } => self.answer(now, generation, &sdp),
+            // The room has looked at it already.
+            Envelope::Proof => {}
             Envelope::GaveUp => {
                 if !self.is_connected() {
                     self.fail(now, LinkError::PeerGaveUp);

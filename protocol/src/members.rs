@@ -14,6 +14,7 @@ use crate::room::Config;
 use crate::session::Listing;
 use crate::signal::{self, EnvelopeBytes};
 use crate::timing;
+use crate::vault::Vault;
 
 /// What the server says that a member says of itself, to be checked.
 #[derive(Debug)]
@@ -37,6 +38,9 @@ impl Claim {
         if identity.id() != listed.id {
             return Err(LinkError::Forged);
         }
+        if hello.share.is_some() != config.share.is_some() {
+            return Err(LinkError::WrongPassphrase);
+        }
         let Identity { fingerprint, key, secret_hash, signature } = identity;
         let message = identity::statement(&config.room, &fingerprint, &secret_hash, said);
         Ok(Self { id: listed.id, hello, signed: Signed { key, signature }, message })
@@ -54,6 +58,8 @@ pub(crate) struct Member {
     pub(crate) fingerprint: [u8; 32],
     pub(crate) link: Option<Link>,
     pub(crate) lanes: Lanes,
+    /// Of a room with a passphrase: what is between the two of us alone.
+    pub(crate) vault: Option<Vault>,
     pub(crate) listing: Listing,
 }
 
@@ -79,6 +85,7 @@ impl Member {
             fingerprint: fingerprint.unwrap_or_default(),
             link: None,
             lanes: Lanes::default(),
+            vault: None,
             listing: Listing::Listed,
         };
         (member, fits.err())

@@ -6,6 +6,7 @@
 
 mod joining;
 mod presence;
+mod proof;
 mod trust;
 mod veil;
 
@@ -29,6 +30,7 @@ use crate::signal::{ClientMessage, EnvelopeBytes, LeaveReason, PacketBytes, Refu
 use crate::sorted_map::SortedMap;
 use crate::vault::Vault;
 use crate::{codec, limits, timing};
+use proof::{Guesses, Stranger};
 use trust::{Inbox, Pledge};
 
 /// What a room is made of.
@@ -38,6 +40,8 @@ pub struct Config {
     pub room: String,
     /// Keeps the room to those who know it: see [`vault`](crate::vault).
     pub secret: Option<String>,
+    /// Keeps it to those who know a passphrase, of which this is our [share](crate::passphrase::Passphrase::share).
+    pub share: Option<[u8; 32]>,
     /// What we say of ourselves.
     pub hello: Hello,
     /// How long the first join may take, in milliseconds; [`timing::JOIN_MS`] is usual.
@@ -154,6 +158,9 @@ pub(crate) struct Room {
     fill: Option<Fill>,
     renew_cards_at: Option<u64>,
     members: SortedMap<PeerId, Member>,
+    /// Of a room with a passphrase: who has not shown yet to know it.
+    strangers: Vec<Stranger>,
+    guesses: Guesses,
     next_connection: u32,
     notices: VecDeque<Notice>,
     /// Goodbyes are on their way until then.
@@ -175,6 +182,9 @@ impl Room {
         let [jitter, page] =
             ["jitter", "page"].map(|label| first_bytes(&seal::derive(&config.entropy, label, 0)));
         let root = config.resume.unwrap_or_else(|| ResumeToken(seal::derive(&config.entropy, "identity", 0)));
+        if config.secret.is_some() && config.share.is_some() {
+            return Err(RoomError::BadPassphrase);
+        }
         let vault = match &config.secret {
             Some(secret) => Some(Vault::new(secret, &config.room).ok_or(RoomError::BadSecret)?),
             None => None,
@@ -206,6 +216,8 @@ impl Room {
             fill: None,
             renew_cards_at: None,
             members: SortedMap::default(),
+            strangers: Vec::new(),
+            guesses: Guesses::default(),
             next_connection: 1,
             notices: VecDeque::new(),
             leaving_until: None,
@@ -242,7 +254,7 @@ impl Room {
         if !self.server.is_up() || self.config.options.relay == RelayMode::Never {
             return None;
         }
-        let secret = self.vault.as_ref().map(Vault::packets);
+        let secret = self.vault.as_ref().or(member.vault.as_ref()).map(Vault::packets);
         let seal = Seal::new(self.key.as_ref()?, self.id()?, &theirs.key, id, &self.config.room, secret)?;
         let first = self.seals << 32;
         self.seals += 1;
@@ -358,6 +370,7 @@ impl Room {
         if let Command::CloseSocket { .. } = command {
             // What came from it and is not read yet is not to be believed any more.
             self.inbox.clear();
+            self.strangers.clear();
         }
         self.notices.push_back(Notice::Do(command));
     }
@@ -395,6 +408,7 @@ impl Room {
             Input::SocketMessage(bytes) => self.server.message(now, &bytes),
             Input::SocketClosed => {
                 self.inbox.clear();
+                self.strangers.clear();
                 self.server.closed(now);
             }
             Input::ServerAnswers(answers) => self.server.answers(now, answers),

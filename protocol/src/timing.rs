@@ -10,6 +10,8 @@ pub const WELCOME_MS: u64 = 5_000;
 pub const RETURN_MS: u64 = 10_000;
 /// So long a WebSocket that was closed while it opened may open all the same: Firefox takes up to a minute.
 pub const STRAY_MS: u64 = 90_000;
+/// How long until one more passphrase may be tried on a page, once many were wrong: 1,440 a day.
+pub const GUESS_MS: u64 = 60_000;
 /// The application's time to give an admission token.
 pub const TOKEN_MS: u64 = 10_000;
 /// A first join that the server has not let in by then fails, unless the application says otherwise.

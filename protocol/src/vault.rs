@@ -14,10 +14,13 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::base64::{self, Form};
+use crate::codec::push_varint;
 use crate::id::PeerId;
 
 /// Keeps these keys apart from any made for another purpose, or by another version.
 const PROTOCOL: &[u8] = b"peerloom room 1";
+/// The same, for two members who know a passphrase.
+const PAIR: &[u8] = b"peerloom passphrase keys 1";
 /// A secret of fewer bytes could be guessed.
 const MIN_SECRET_BYTES: usize = 16;
 const MAX_SECRET_BYTES: usize = 64;
@@ -52,7 +55,7 @@ impl About {
     }
 }
 
-/// The keys of one room with a secret.
+/// The keys of one room with a secret, or of two members of a room with a passphrase.
 pub struct Vault {
     name: String,
     cipher: ChaCha20Poly1305,
@@ -72,9 +75,13 @@ impl Vault {
         if !(MIN_SECRET_BYTES..=MAX_SECRET_BYTES).contains(&secret.len()) {
             return None;
         }
-        let hkdf = Hkdf::<Sha256>::new(Some(PROTOCOL), &secret);
+        Some(Self::derive(PROTOCOL, &secret, room.as_bytes()))
+    }
+
+    fn derive(purpose: &[u8], secret: &[u8], info: &[u8]) -> Self {
+        let hkdf = Hkdf::<Sha256>::new(Some(purpose), secret);
         let mut keys = Zeroizing::new([0; 16 + 32 + 32]);
-        let Ok(()) = hkdf.expand(room.as_bytes(), &mut *keys) else {
+        let Ok(()) = hkdf.expand(info, &mut *keys) else {
             unreachable!("HKDF-SHA-256 gives up to 8,160 bytes")
         };
         let (name, rest) = keys.split_at(16);
@@ -83,10 +90,26 @@ impl Vault {
         let mut own = Zeroizing::new([0; 32]);
         own.copy_from_slice(packets);
         let name = base64::encode(Form::Url, name);
-        Some(Self { name, cipher: ChaCha20Poly1305::new(signals), packets: own })
+        Self { name, cipher: ChaCha20Poly1305::new(signals), packets: own }
     }
 
-    /// What the server calls the room: 22 characters.
+    /// The keys of two members who know the room's [passphrase](crate::passphrase): of the point that they agree on, and of the id and
+    /// the share of each.
+    pub fn of_pair(agreed: &[u8; 32], room: &str, mut shares: [(PeerId, [u8; 32]); 2]) -> Self {
+        if shares[1] < shares[0] {
+            shares.swap(0, 1);
+        }
+        let mut info = Vec::new();
+        push_varint(&mut info, room.len() as u64);
+        info.extend_from_slice(room.as_bytes());
+        for (id, share) in &shares {
+            info.extend_from_slice(&id.0);
+            info.extend_from_slice(share);
+        }
+        Self::derive(PAIR, agreed, &info)
+    }
+
+    /// What the server calls the room: 22 characters. Of a pair it is nothing.
     pub fn name(&self) -> &str {
         &self.name
     }

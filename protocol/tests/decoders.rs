@@ -134,6 +134,7 @@ fn envelope() -> impl Strategy<Value = Envelope> {
         (any::<u32>(), text(2_000)).prop_map(|(generation, sdp)| Envelope::Offer { generation, sdp }),
         (any::<u32>(), text(2_000)).prop_map(|(generation, sdp)| Envelope::Answer { generation, sdp }),
         Just(Envelope::GaveUp),
+        Just(Envelope::Proof),
     ]
 }
 
@@ -162,9 +163,10 @@ fn hello() -> impl Strategy<Value = Hello> {
         prop::collection::btree_map("[a-zé]{1,20}", (delivery, "json|bytes"), 0..=limits::MAX_CHANNELS);
     let session = (any::<[u8; 8]>(), any::<[u8; 32]>(), any::<u32>(), any::<bool>())
         .prop_map(|(page, key, window, relay)| SessionHello { page, key, window, relay });
-    (channels, "[ -~]{0,200}", option::of(session)).prop_map(|(channels, metadata, session)| {
+    let share = option::of(any::<[u8; 32]>());
+    (channels, "[ -~]{0,200}", option::of(session), share).prop_map(|(channels, metadata, session, share)| {
         let channels = channels.into_iter().map(|(label, (delivery, codec))| (label, delivery, codec));
-        Hello { session, ..Hello::new(channels, &metadata).unwrap() }
+        Hello { session, share, ..Hello::new(channels, &metadata).unwrap() }
     })
 }
 

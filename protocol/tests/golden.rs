@@ -16,6 +16,7 @@ use peerloom_protocol::envelope::Envelope;
 use peerloom_protocol::hello::{Delivery, Hello, SessionHello};
 use peerloom_protocol::id::{PeerId, ReturnSecret};
 use peerloom_protocol::identity::{self, Identity, Signed};
+use peerloom_protocol::passphrase::Passphrase;
 use peerloom_protocol::safety::Step;
 use peerloom_protocol::sdp::{self, DtlsRole};
 use peerloom_protocol::signal::{
@@ -180,6 +181,7 @@ fn every_vector_of_the_document_is_what_is_sent() {
     golden.message("envelope-offer", &Envelope::Offer { generation: 1, sdp: sdp() });
     golden.message("envelope-answer", &Envelope::Answer { generation: 1, sdp: sdp() });
     golden.message("envelope-gave-up", &Envelope::GaveUp);
+    golden.message("envelope-proof", &Envelope::Proof);
 
     golden.message("control-ping", &Control::Ping { nonce: 300 });
     golden.message("control-pong", &Control::Pong { nonce: 300 });
@@ -219,6 +221,18 @@ fn every_vector_of_the_document_is_what_is_sent() {
     veiled("secret-hello", About::Hello(from.0), &Hello::default().encode());
     veiled("secret-card", About::Card(from.0, from.1), &some_card(0));
     veiled("secret-envelope", About::Envelope([from, to]), &Envelope::GaveUp.encode().unwrap());
+
+    let pages = [1, 2].map(|number| Passphrase::new("correct horse", "demo", &[number; 64]).unwrap());
+    let shares = [&pages[0], &pages[1]].map(Passphrase::share);
+    golden.bytes("passphrase-shares", &shares.concat());
+    let agreed = pages[0].agree(&shares[1]).unwrap();
+    golden.bytes("passphrase-agreed", &agreed);
+    let vault = Vault::of_pair(&agreed, "demo", [(to.0, shares[1]), (from.0, shares[0])]);
+    let proof = Envelope::Proof.encode().unwrap();
+    golden.bytes("passphrase-proof", &vault.seal([9; 12], About::Envelope([from, to]), &proof));
+    let hello = Hello { share: Some([0xee; 32]), ..Hello::default() };
+    golden.bytes("hello-share", &hello.encode());
+    assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
 
     golden.bytes("card", &card().encode());
     assert_eq!(Card::decode(&card().encode()), Ok(card()));

@@ -32,6 +32,7 @@ fn channels() -> Hello {
 
 fn config() -> Config {
     Config {
+        share: None,
         room: "demo".to_owned(),
         secret: None,
         hello: channels(),

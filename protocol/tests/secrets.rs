@@ -91,6 +91,7 @@ fn the_room_outlives_the_server() {
 fn what_is_no_secret_is_refused() {
     for secret in ["", "short", "AAECAwQFBgcICQoLDA0O", "this is no base64url!!"] {
         let config = Config {
+            share: None,
             room: "demo".to_owned(),
             secret: Some(secret.to_owned()),
             hello: Hello::default(),

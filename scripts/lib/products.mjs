@@ -99,19 +99,21 @@ export function buildFace() {
     rmSync(dist, { recursive: true, force: true });
     await node("typescript/bin/tsc", "-p", at("sdk"));
     cpSync(glueDir, join(dist, "wasm"), { recursive: true });
-    await bundleEd25519(dist);
+    await bundleLazy(dist);
     writeInline(dist);
   });
 }
 
-/** Puts what stands in for the browser's Ed25519 into one file, so that pages need no bundler for it. */
-async function bundleEd25519(dist) {
+/** Puts what few pages load, and what that needs of other packages, into one file each: pages need no bundler for it. */
+async function bundleLazy(dist) {
   const { rolldown } = await import("rolldown");
-  const file = join(dist, "ed25519.js");
-  const bundle = await rolldown({ input: file, logLevel: "warn" });
-  const { output } = await bundle.generate({ format: "esm", minify: true, comments: { legal: true } });
-  await bundle.close();
-  writeFileSync(file, output[0].code);
+  for (const name of ["ed25519.js", "passphrase.js"]) {
+    const file = join(dist, name);
+    const bundle = await rolldown({ input: file, logLevel: "warn" });
+    const { output } = await bundle.generate({ format: "esm", minify: true, comments: { legal: true } });
+    await bundle.close();
+    writeFileSync(file, output[0].code);
+  }
 }
 
 /** `peerloom/inline`: the package with the module inside its JavaScript, for bundlers that cannot copy a file. */

@@ -15,8 +15,8 @@ const PRODUCTS = {
     purl: "npm",
     type: "library",
     workspace: "sdk",
-    // In `ed25519.js`.
-    bundled: ["@noble/ed25519", "@noble/hashes"],
+    // In `ed25519.js` and `passphrase.js`.
+    bundled: ["@noble/curves", "@noble/ed25519", "@noble/hashes"],
   },
   server: {
     file: "peerloom-signaling.cdx.json",

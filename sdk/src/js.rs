@@ -22,7 +22,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{RtcConfiguration, RtcPeerConnection};
 
 use crate::driver::{
-    self, ChannelIndex, Driver, End, Outcomes, Path, Payload, Settings, Sink, Source, Ticket,
+    self, ChannelIndex, Claimed, Driver, End, Outcomes, Path, Payload, Settings, Sink, Source, Ticket,
 };
 use crate::error::Error;
 
@@ -163,8 +163,10 @@ impl Sink for JsSink {
         self.witness("", number, seed, message);
     }
 
-    fn check(&self, number: u32, id: PeerId, signed: &Signed, message: &[u8], metadata: &str) {
-        let bytes = [&signed.key[..], &signed.signature, metadata.as_bytes()].concat();
+    fn check(&self, number: u32, claimed: &Claimed<'_>) {
+        let Claimed { id, signed, message, metadata, share } = claimed;
+        let share = share.map_or(&[][..], |share| share);
+        let bytes = [&signed.key[..], &signed.signature, share, metadata.as_bytes()].concat();
         self.witness(&id.to_string(), number, &bytes, message);
     }
 
@@ -241,6 +243,7 @@ impl NativeRoom {
         url: &str,
         room: String,
         secret: Option<String>,
+        share: Option<Box<[u8]>>,
         channels: &Array,
         metadata: &str,
         configuration: &JsValue,
@@ -289,6 +292,7 @@ impl NativeRoom {
             configuration,
             room,
             secret,
+            share: share.and_then(|bytes| (*bytes).try_into().ok()),
             hello,
             join_timeout_ms: timeout_ms as u64,
             gives_tokens,
@@ -387,8 +391,8 @@ impl NativeRoom {
         Ok(JsValue::UNDEFINED)
     }
 
-    /// What came of a `witness`: a key and its signature in 96 bytes, or the number of a [`Verdict`]; undefined when nothing
-    /// could be signed.
+    /// What came of a `witness`: a key and its signature in 96 bytes, what passphrases come to in 32, or the number of a [`Verdict`];
+    /// undefined when nothing could be signed.
     pub fn witnessed(&self, number: u32, answer: &JsValue) {
         if let Some(verdict) = answer.as_f64() {
             let verdict = match verdict as u32 {
@@ -399,6 +403,9 @@ impl NativeRoom {
             return self.0.checked(number, verdict);
         }
         let bytes = answer.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).unwrap_or_default();
+        if let Ok(agreed) = <[u8; 32]>::try_from(&bytes[..]) {
+            return self.0.checked(number, Verdict::Agreed(agreed));
+        }
         let signed = bytes
             .split_first_chunk::<32>()
             .and_then(|(key, signature)| Some(Signed { key: *key, signature: signature.try_into().ok()? }));

@@ -1,6 +1,7 @@
 // What the core has signed and checked: by the browser where it knows Ed25519, else by code that is loaded for it.
 import { PeerloomError } from "./errors.js";
 import { readMetadata } from "./json.js";
+import type { Passphrase } from "./passphrase.js";
 import type { Memory } from "./remember.js";
 import type { Json } from "./schema.js";
 import type { NativeRoom } from "./wasm/peerloom.js";
@@ -47,8 +48,9 @@ async function verify(signed: Bytes, message: Bytes): Promise<boolean> {
   }
 }
 
-/** Key and signature; what the core gives has the peer's metadata behind them. */
+/** Key and signature; what the core gives has the peer's share of a passphrase behind them, where there is one, and its metadata. */
 const SIGNED_BYTES = 96;
+const SHARE_BYTES = 32;
 
 /** In the order of the core's numbers. */
 const [VALID, FORGED, NOT_ACCEPTED] = [0, 1, 2];
@@ -65,6 +67,7 @@ export async function witness(
   message: Bytes,
   accepted: Accepted | undefined,
   memory: Memory | undefined,
+  words: Passphrase | undefined,
 ): Promise<void> {
   let answer: Uint8Array | number | undefined;
   try {
@@ -73,8 +76,9 @@ export async function witness(
     else if (!(await accepts(accepted, peer))) answer = NOT_ACCEPTED;
     else {
       // The core waits for this, so whatever comes of it is known before the peer is.
-      await memory?.meet(peer, given.subarray(SIGNED_BYTES));
-      answer = VALID;
+      const metadata = SIGNED_BYTES + (words === undefined ? 0 : SHARE_BYTES);
+      await memory?.meet(peer, given.subarray(metadata));
+      answer = words?.agree(given.subarray(SIGNED_BYTES, metadata)) ?? VALID;
     }
   } catch {
     // What cannot be checked is not believed.
@@ -115,6 +119,20 @@ export async function recall(
  */
 export async function forgetIdentity({ app = "" }: { readonly app?: string } = {}): Promise<void> {
   await (await loadMemory()).forget(app, noStorage);
+}
+
+/**
+ * What a passphrase comes to in a room.
+ * @internal
+ */
+export async function knowPassphrase(passphrase: string, room: string): Promise<Passphrase> {
+  const { Passphrase } = await import("./passphrase.js").catch((cause) => {
+    throw new PeerloomError("load-failed", "passphrase.js could not be loaded", { cause });
+  });
+  const known = Passphrase.of(passphrase, room);
+  if (known === undefined)
+    throw new PeerloomError("bad-passphrase", "a passphrase has 6 to 128 bytes of UTF-8");
+  return known;
 }
 
 const noStorage = (message: string, cause?: unknown) => new PeerloomError("no-storage", message, { cause });

@@ -1,5 +1,5 @@
 import { PeerloomError } from "./errors.js";
-import { type KnownBy, recall } from "./identity.js";
+import { type KnownBy, knowPassphrase, recall } from "./identity.js";
 import { writeJson } from "./json.js";
 import { loadModule } from "./module.js";
 import type { Protocol } from "./protocol.js";
@@ -16,6 +16,12 @@ export interface JoinOptions<P extends Protocol> {
    * neither the room's name nor what its members say of themselves, and cannot make up members: see `room.security`.
    */
   readonly secret?: string;
+  /**
+   * Keeps the room to those who were given the same passphrase, such as a few words or six digits read out: 6 to 128 bytes of UTF-8.
+   * Neither the server nor whoever listens can try passphrases at home; a page tries one at each of the others, which tell wrong
+   * ones as `wrong-passphrase`. The server sees the room's name and what its members say of themselves. Not with `secret`.
+   */
+  readonly passphrase?: string;
   /** The channels, by label; everyone in the room declares the same. */
   readonly protocol?: P;
   /** A small value (at most 2 KiB as JSON) that the others see as `peer.metadata`. */
@@ -95,7 +101,7 @@ export const hasBegun = () => begun;
  *
  * @throws PeerloomError `signaling-unreachable` (also when the server refuses this page's origin), `unauthorized`,
  * `token-failed` (with what `token` threw as its cause), `room-full`,
- * `bad-room`, `bad-url`, `bad-protocol`, `metadata-too-long`, `load-failed`, `no-storage`, …; or the signal's reason.
+ * `bad-room`, `bad-secret`, `bad-passphrase`, `bad-url`, `bad-protocol`, `metadata-too-long`, `load-failed`, `no-storage`, …; or the signal's reason.
  */
 export async function join<P extends Protocol = Record<never, never>>(
   url: string | URL,
@@ -103,7 +109,7 @@ export async function join<P extends Protocol = Record<never, never>>(
 ): Promise<Room<P>> {
   const { room: name, protocol = {} as P, metadata, iceServers = [], timeoutMs = 10_000, signal } = options;
   const { relay = "first", relayBulk = false, windowBytes, peerTimeoutMs, resume = true, token } = options;
-  const { privacy, lan = true, pinned, secret } = options;
+  const { privacy, lan = true, pinned, secret, passphrase } = options;
   const { identity = "fresh", app = "", knownBy } = options;
   const relayOnly = privacy === "relay-only";
   // A slip here would show addresses that are to be hidden.
@@ -114,7 +120,7 @@ export async function join<P extends Protocol = Record<never, never>>(
   signal?.throwIfAborted();
   begun = true;
   const metadataText = metadata === undefined ? "" : writeJson(metadata);
-  const room = new RoomBase<P>(name, protocol, metadata, token, pinned, secret);
+  const room = new RoomBase<P>(name, protocol, metadata, token, pinned, secret, passphrase !== undefined);
   const channels = Object.entries(protocol).map(([label, definition]) => {
     if (definition.codec === "rpc") return [label, "ordered", "rpc"];
     const { delivery, codec, compress } = definition;
@@ -122,30 +128,47 @@ export async function join<P extends Protocol = Record<never, never>>(
     return [label, how, typeof codec === "object" ? codec.name : codec, compress];
   });
   const recalled = recall(app, persistent, knownBy);
-  const [certificates, memory] = await Promise.all([makeCertificates(), recalled, loadModule()]);
+  const known = passphrase === undefined ? undefined : knowPassphrase(passphrase, name);
+  const [certificates, memory, words] = await Promise.all([
+    makeCertificates(),
+    recalled,
+    known,
+    loadModule(),
+  ]);
   signal?.throwIfAborted();
   const leave = () => void room.leave();
   signal?.addEventListener("abort", leave, { once: true });
   room.on("closed", () => signal?.removeEventListener("abort", leave));
   try {
-    await room.start((onEvent, onMessages, onMore) => {
-      const iceTransportPolicy = relayOnly ? "relay" : "all";
-      const configuration = { iceServers: [...iceServers], iceTransportPolicy, certificates };
-      const where = [absolute(url), name, secret, channels, metadataText, configuration] as const;
-      const how = [
-        timeoutMs,
-        token !== undefined,
-        resume,
-        memory?.secret,
-        RELAY.indexOf(relay),
-        relayBulk,
-        windowBytes,
-        peerTimeoutMs,
-        relayOnly,
-        lan,
-      ] as const;
-      return new NativeRoom(...where, ...how, onEvent, onMessages, onMore);
-    }, memory);
+    await room.start(
+      (onEvent, onMessages, onMore) => {
+        const iceTransportPolicy = relayOnly ? "relay" : "all";
+        const configuration = { iceServers: [...iceServers], iceTransportPolicy, certificates };
+        const where = [
+          absolute(url),
+          name,
+          secret,
+          words?.share,
+          channels,
+          metadataText,
+          configuration,
+        ] as const;
+        const how = [
+          timeoutMs,
+          token !== undefined,
+          resume,
+          memory?.secret,
+          RELAY.indexOf(relay),
+          relayBulk,
+          windowBytes,
+          peerTimeoutMs,
+          relayOnly,
+          lan,
+        ] as const;
+        return new NativeRoom(...where, ...how, onEvent, onMessages, onMore);
+      },
+      [memory, words],
+    );
   } catch (thrown) {
     signal?.removeEventListener("abort", leave);
     signal?.throwIfAborted();

@@ -5,6 +5,7 @@ import { Exchange } from "./exchange.js";
 import { type Accepted, witness } from "./identity.js";
 import { readMetadata } from "./json.js";
 import { selectedPair } from "./pair.js";
+import type { Passphrase } from "./passphrase.js";
 import { Peer, type PeerPath, type PeerState } from "./peer.js";
 import type { ChannelDefinition, MessageOf, Protocol, RpcDefinition } from "./protocol.js";
 import type { Memory } from "./remember.js";
@@ -43,7 +44,13 @@ export interface IdentityChangedEvent {
 }
 
 /** What is known of who the others in a room are. */
-export type Security = "open" | "pinned" | "secret" | "pinned and secret";
+export type Security =
+  | "open"
+  | "pinned"
+  | "secret"
+  | "pinned and secret"
+  | "passphrase"
+  | "pinned and passphrase";
 
 /** The events of a room and what comes with them. */
 export interface RoomEvents {
@@ -124,6 +131,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   /** Where this page remembers who it is, or whom it has met. */
   #memory: Memory | undefined;
   readonly #secret: string | undefined;
+  readonly #hasPassphrase: boolean;
   readonly #token: TokenSource | undefined;
   /** Why there was none, last time. */
   #tokenCause: unknown;
@@ -139,11 +147,13 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     token: TokenSource | undefined,
     accepted: Accepted | undefined,
     secret: string | undefined,
+    hasPassphrase: boolean,
   ) {
     this.name = name;
     this.#token = token;
     this.#accepted = accepted;
     this.#secret = secret;
+    this.#hasPassphrase = hasPassphrase;
     this.#self = { id: "", metadata };
     const native = () => this.#native;
     this.#exchange = new Exchange(native, (stream) => {
@@ -174,11 +184,12 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   /**
    * What is known of who the others are. `"open"`: each has the key that its id stands for, whoever that is. `"pinned"`: each
    * is besides one that the application accepts; with all others there are no connections. `"secret"`: each knows the secret of
-   * the room. `"pinned and secret"`: both.
+   * the room. `"passphrase"`: each was given the same one. `"pinned and secret"`, `"pinned and passphrase"`: both.
    */
   get security(): Security {
-    if (this.#accepted === undefined) return this.#secret === undefined ? "open" : "secret";
-    return this.#secret === undefined ? "pinned" : "pinned and secret";
+    const known = this.#hasPassphrase ? "passphrase" : this.#secret === undefined ? undefined : "secret";
+    if (this.#accepted === undefined) return known ?? "open";
+    return known === undefined ? "pinned" : `pinned and ${known}`;
   }
 
   /**
@@ -296,7 +307,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   /** @internal */
   start(
     make: (onEvent: OnEvent, onMessages: OnMessages, onMore: OnMore) => NativeRoom,
-    memory: Memory | undefined,
+    [memory, words]: readonly [Memory | undefined, Passphrase | undefined],
   ): Promise<void> {
     this.#memory = memory;
     this.#native = make(
@@ -309,7 +320,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         if (kind === "witness") {
           const bytes = detail as Uint8Array<ArrayBuffer>;
           const message = more as Uint8Array<ArrayBuffer>;
-          void witness(() => this.#native, id, number, bytes, message, this.#accepted, memory);
+          void witness(() => this.#native, id, number, bytes, message, this.#accepted, memory, words);
           return;
         }
         const peer = this.#peers.get(id);

@@ -111,3 +111,43 @@ test("a page in Rust that keeps a secret has one id, in every room and for as lo
   await context.close();
   removeSite(www);
 });
+
+test("a page in Rust and one in TypeScript agree on a passphrase, and on none that differs", async ({
+  browser: chromium,
+  open,
+  room,
+  startServer,
+}) => {
+  const www = await createSite();
+  cpSync(rustPage, join(www, "rust"), { recursive: true });
+  const server = await startServer({ www });
+  const name = room.replaceAll(" ", "-");
+  const context = await chromium.newContext();
+  const rust = await context.newPage();
+  await rust.goto(`${server.url}/rust/?room=${name}&passphrase=correct-horse`);
+  await expect(rust.locator("#status")).toContainText(`in room ${name} as `);
+  const peer = await open("firefox", { server });
+  const enter = (passphrase: string) =>
+    peer.run(
+      async ({ peerloom, kept, rustProtocol }, { room, passphrase }) => {
+        const joined = await peerloom.join(location.origin, { room, passphrase, protocol: rustProtocol() });
+        kept.joined = joined;
+        kept.happened = new Promise<string>((done) => {
+          joined.on("error", ({ error }) => done(error.code));
+          joined.on("peer", ({ state }) => state === "connected" && done(state));
+        });
+        return joined.self.id;
+      },
+      { room: name, passphrase },
+    );
+  const happened = () => peer.run(({ kept }) => kept.happened);
+  const wrong = await enter("correct-house");
+  expect(await happened()).toBe("wrong-passphrase");
+  await expect(rust.locator("#events li", { hasText: wrong }).last()).toContainText("WrongPassphrase");
+  await peer.run(({ kept }) => (kept.joined as import("peerloom").Room).leave());
+  const right = await enter("correct-horse");
+  expect(await happened()).toBe("connected");
+  await expect(rust.locator("#events li", { hasText: `${right} rolled` })).toBeVisible();
+  await context.close();
+  removeSite(www);
+});

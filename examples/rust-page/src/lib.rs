@@ -105,6 +105,9 @@ async fn run(document: Document) -> Result<(), Error> {
         let secret = kept_identity();
         room = room.identity(secret.ok_or_else(|| Error::Browser("it keeps no identity".to_owned()))?);
     }
+    if let Some(passphrase) = parameter("passphrase") {
+        room = room.passphrase(&passphrase);
+    }
     let room = room.join().await?;
     if let Some(status) = document.get_element_by_id("status") {
         status.set_text_content(Some(&format!("in room {name} as {}", room.id())));

@@ -78,6 +78,7 @@ impl Page {
     fn new(page: usize, relay: RelayMode) -> Self {
         let hello = Hello::new([("chat".to_owned(), Delivery::Ordered, "bytes".to_owned())], "");
         let config = Config {
+            share: None,
             room: "demo".to_owned(),
             secret: None,
             hello: hello.expect("one good label"),

@@ -1,5 +1,6 @@
 //! Who is here: what the server says of it, and the link to each.
 
+use super::trust::Believed;
 use super::{Notice, Room, close_all, close_member};
 use crate::action::{Command, ConnectionId, Event, SignalingState};
 use crate::control::Control;
@@ -10,15 +11,11 @@ use crate::link::{Link, Output};
 use crate::members::Member;
 use crate::session::Listing;
 use crate::signal::{self, ClientMessage, LeaveReason, Refusal, ServerMessage};
+use crate::vault::Vault;
 
 impl Room {
     /// A message of the server, with the hello of each member that it introduces, or why that is not believed.
-    pub(super) fn believe(
-        &mut self,
-        now: u64,
-        message: ServerMessage,
-        hellos: Vec<Result<Hello, LinkError>>,
-    ) {
+    pub(super) fn believe(&mut self, now: u64, message: ServerMessage, hellos: Vec<Believed>) {
         match message {
             ServerMessage::Welcome(welcome) => {
                 if self.identity.is_none_or(|(_, id)| id != welcome.id) {
@@ -32,7 +29,7 @@ impl Room {
                     self.notify(Event::Joined(welcome.id));
                 }
                 for (member, hello) in welcome.members.into_iter().zip(hellos) {
-                    self.meet(now, true, member, hello);
+                    self.introduce(now, true, member, hello);
                 }
                 // Who is not listed may not have found back to the server yet: its session knows when it is gone.
                 for (id, member) in self.members.iter_mut().filter(|(_, m)| m.listing != Listing::Listed) {
@@ -43,11 +40,12 @@ impl Room {
             }
             ServerMessage::Joined(member) => {
                 if let Some(hello) = hellos.into_iter().next() {
-                    self.meet(now, false, member, hello);
+                    self.introduce(now, false, member, hello);
                 }
                 self.fill_cards_soon(now);
             }
             ServerMessage::Left { id, epoch, reason } => {
+                self.forget_stranger(id);
                 let Some(member) = self.members.get_mut(&id).filter(|member| member.epoch == epoch) else {
                     return;
                 };
@@ -60,6 +58,7 @@ impl Room {
                 self.notices.push_back(Notice::Unlisted(id, listing));
             }
             ServerMessage::Signal { from, epoch, envelope } => {
+                self.prove(now, from, epoch, &envelope);
                 let envelope = self.unveil_envelope(from, envelope);
                 if let (Some(member), Some(envelope)) = (self.members.get_mut(&from), envelope) {
                     member.envelope(now, epoch, &envelope);
@@ -84,7 +83,14 @@ impl Room {
     }
 
     /// The server makes a member known: on our own join (`polite`) or on its.
-    fn meet(&mut self, now: u64, polite: bool, mut listed: signal::Member, hello: Result<Hello, LinkError>) {
+    pub(super) fn meet(
+        &mut self,
+        now: u64,
+        polite: bool,
+        mut listed: signal::Member,
+        hello: Result<Hello, LinkError>,
+        vault: Option<Vault>,
+    ) {
         let warm = match (polite, listed.given) {
             (true, Some(index)) => {
                 let tag = self.join_tags.get(index as usize).copied();
@@ -102,6 +108,7 @@ impl Room {
             return close_all(&mut self.notices, warm.map(|warm| warm.connection));
         }
         let (mut member, error) = Member::read(listed.epoch, hello, &self.config.hello);
+        member.vault = vault;
         let page = |member: &Member| member.session.map(|session| session.page);
         if known.is_some_and(|known| page(known) != page(&member)) {
             // The same id in another page, which knows nothing of the session.
@@ -115,7 +122,7 @@ impl Room {
             // Both ends came back to the server while their connection lived.
             close_all(&mut self.notices, warm.map(|warm| warm.connection));
             (known.epoch, known.session, known.listing) = (listed.epoch, member.session, Listing::Listed);
-            known.fingerprint = member.fingerprint;
+            (known.fingerprint, known.vault) = (member.fingerprint, member.vault);
             if let Some(link) = &mut known.link {
                 link.met_again(polite, member.fingerprint);
             }

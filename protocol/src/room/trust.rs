@@ -26,13 +26,16 @@ pub(super) enum Pledge {
     Signed(HelloBytes),
 }
 
+/// The hello of a member with what its passphrase and ours come to, or why it is not believed.
+pub(super) type Believed = Result<(Hello, Option<[u8; 32]>), LinkError>;
+
 /// The members that the first waiting message introduces, in its order.
 #[derive(Debug)]
 struct Checks {
     /// The number of the first; the others follow.
     first: u32,
     /// Whether the signature is still being checked; and the hello, or why it is not believed.
-    hellos: Vec<(bool, Result<Hello, LinkError>)>,
+    hellos: Vec<(bool, Believed)>,
 }
 
 /// Messages of the server, not read yet.
@@ -50,7 +53,7 @@ impl Inbox {
     }
 
     /// Takes the first message when all that it says of members is checked, with their hellos.
-    fn take(&mut self) -> Option<(ServerMessage, Vec<Result<Hello, LinkError>>)> {
+    fn take(&mut self) -> Option<(ServerMessage, Vec<Believed>)> {
         let checks = self.checks.take_if(|checks| !checks.hellos.iter().any(|(waits, _)| *waits))?;
         Some((self.messages.pop_front()?, checks.hellos.into_iter().map(|(_, hello)| hello).collect()))
     }
@@ -73,6 +76,7 @@ impl Room {
         let fingerprint = self.fingerprint.unwrap_or_default();
         let key = self.next_key();
         let hello = &mut self.config.hello;
+        hello.share = self.config.share;
         hello.session = Some(SessionHello {
             page: self.page,
             key: key.public(),
@@ -126,10 +130,12 @@ impl Room {
         let checked = checks.hellos.get_mut(number.wrapping_sub(checks.first) as usize);
         if let Some((waits @ true, hello)) = checked {
             *waits = false;
-            match verdict {
-                Verdict::Valid => {}
-                Verdict::Forged => *hello = Err(LinkError::Forged),
-                Verdict::NotAccepted => *hello = Err(LinkError::NotAccepted),
+            match (verdict, hello.as_mut()) {
+                (Verdict::Valid, Ok((Hello { share: None, .. }, _))) => {}
+                (Verdict::Agreed(key), Ok((Hello { share: Some(_), .. }, agreed))) => *agreed = Some(key),
+                (Verdict::Valid, _) => *hello = Err(LinkError::WrongPassphrase),
+                (Verdict::NotAccepted, _) => *hello = Err(LinkError::NotAccepted),
+                (Verdict::Agreed(_) | Verdict::Forged, _) => *hello = Err(LinkError::Forged),
             }
             self.read_inbox(now);
         }
@@ -149,10 +155,10 @@ impl Room {
                 self.inbox.next_check = first.wrapping_add(claims.len() as u32);
                 let hellos = (first..).zip(claims).map(|(number, claim)| match claim {
                     Ok(Claim { id, hello, signed, message }) => {
-                        let metadata = hello.metadata.to_string();
-                        let check = Command::Check { number, id, signed, message, metadata };
+                        let (metadata, share) = (hello.metadata.to_string(), hello.share);
+                        let check = Command::Check { number, id, signed, message, metadata, share };
                         self.notices.push_back(Notice::Do(check));
-                        (true, Ok(hello))
+                        (true, Ok((hello, None)))
                     }
                     Err(error) => (false, Err(error)),
                 });

@@ -1,5 +1,5 @@
-//! What goes through the server in a room with a secret, sealed on its way out and opened on its way in. In other rooms it
-//! goes as it is.
+//! What goes through the server in a room with a secret or a passphrase, sealed on its way out and opened on its way in. In other
+//! rooms it goes as it is.
 
 use super::Room;
 use crate::hello::Hello;
@@ -14,7 +14,12 @@ impl Room {
         self.vault.as_ref().map_or(&self.config.room, |vault| vault.name())
     }
 
-    fn nonce(&mut self) -> [u8; 12] {
+    /// Whether the server may read what it passes on.
+    fn is_open(&self) -> bool {
+        self.vault.is_none() && self.config.share.is_none()
+    }
+
+    pub(super) fn nonce(&mut self) -> [u8; 12] {
         self.nonces += 1;
         let mut nonce = [0; 12];
         nonce.copy_from_slice(&seal::derive(&self.config.entropy, "nonce", self.nonces)[..12]);
@@ -31,7 +36,7 @@ impl Room {
         self.identity.map_or(PeerId([0; 16]), |(_, id)| id)
     }
 
-    fn our_key(&self) -> [u8; 32] {
+    pub(super) fn our_key(&self) -> [u8; 32] {
         self.key.as_ref().map(seal::SecretKey::public).unwrap_or_default()
     }
 
@@ -44,6 +49,10 @@ impl Room {
     }
 
     pub(super) fn veil_cards(&mut self, mut cards: Vec<TaggedCard>) -> Vec<TaggedCard> {
+        if self.config.share.is_some() {
+            // Nobody can seal for members unknown yet by what is between two. They go as envelopes.
+            cards.clear();
+        }
         if self.vault.is_some() {
             let about = About::Card(self.our_id(), self.our_key());
             cards.retain_mut(|tagged| {
@@ -60,18 +69,23 @@ impl Room {
 
     /// None when there is nobody to read it.
     pub(super) fn veil_envelope(&mut self, to: PeerId, envelope: EnvelopeBytes) -> Option<EnvelopeBytes> {
-        if self.vault.is_none() {
+        if self.is_open() {
             return Some(envelope);
         }
-        let theirs = self.members.get(&to)?.session?.key;
-        self.veil(About::Envelope([(self.our_id(), self.our_key()), (to, theirs)]), &envelope)
+        let nonce = self.nonce();
+        let about = |theirs| About::Envelope([(self.our_id(), self.our_key()), (to, theirs)]);
+        let member = self.members.get(&to)?;
+        let vault = self.vault.as_ref().or(member.vault.as_ref())?;
+        vault.seal(nonce, about(member.session?.key), &envelope).try_into().ok()
     }
 
     pub(super) fn unveil_envelope(&self, from: PeerId, envelope: EnvelopeBytes) -> Option<EnvelopeBytes> {
-        let Some(vault) = &self.vault else { return Some(envelope) };
-        let theirs = self.members.get(&from)?.session?.key;
-        let about = About::Envelope([(from, theirs), (self.our_id(), self.our_key())]);
-        vault.open(about, &envelope)?.try_into().ok()
+        if self.is_open() {
+            return Some(envelope);
+        }
+        let member = self.members.get(&from)?;
+        let about = About::Envelope([(from, member.session?.key), (self.our_id(), self.our_key())]);
+        self.vault.as_ref().or(member.vault.as_ref())?.open(about, &envelope)?.try_into().ok()
     }
 
     /// Opens what a message says of members. A hello that does not open is none, as is a card.

@@ -30,6 +30,7 @@ use crate::action::{ConnectionId, Event, Input, PeerPath};
 use crate::hello::{self, Delivery, Hello};
 use crate::id::{PeerId, ResumeToken};
 use crate::node::{Config, Node, PeerStats};
+use crate::passphrase::Passphrase;
 use crate::random::Random;
 use crate::session::{Options, RelayMode};
 use crate::signal::LeaveReason;
@@ -136,6 +137,7 @@ struct Peer {
     /// What waits for the socket or the page to live again.
     held: Vec<Happening>,
     kept_token: Option<ResumeToken>,
+    passphrase: Option<Passphrase>,
     events: Vec<(u64, Event)>,
     app: App,
 }
@@ -166,6 +168,8 @@ pub struct World {
     pub tokens: Option<Tokens>,
     /// The secret of rooms that are entered from now on.
     pub secret: Option<String>,
+    /// The passphrase of the room, as whoever enters next was given it.
+    pub passphrase: Option<String>,
     /// Prints what applications are told, as it happens.
     pub trace: bool,
 }
@@ -200,6 +204,7 @@ impl World {
             quiet_acts: 0,
             tokens: None,
             secret: None,
+            passphrase: None,
             trace: false,
         }
     }
@@ -245,7 +250,14 @@ impl World {
         let join_timeout_ms = timing::JOIN_MS;
         let gives_tokens = self.tokens.is_some();
         let secret = self.secret.clone();
-        let config = Config { room, secret, hello, join_timeout_ms, resume, gives_tokens, options, entropy };
+        let passphrase = self.passphrase.as_ref().map(|text| {
+            let mut number = [0; 64];
+            number[..32].copy_from_slice(&entropy);
+            Passphrase::new(text, &room, &number).expect("of a fit length")
+        });
+        let share = passphrase.as_ref().map(Passphrase::share);
+        let config =
+            Config { room, secret, share, hello, join_timeout_ms, resume, gives_tokens, options, entropy };
         let node = Node::new(config).expect("a fixed room name");
         self.peers.push(Peer {
             node: Some(node),
@@ -259,6 +271,7 @@ impl World {
             requests_until: 0,
             held: Vec::new(),
             kept_token: None,
+            passphrase,
             events: Vec::new(),
             app: App::new(deliveries, options.window, self.random.next_u64()),
         });

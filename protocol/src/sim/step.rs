@@ -79,8 +79,13 @@ impl World {
                 let signed = Some(identity::sign(&seed, &message));
                 self.after(1, Happening::Input(peer, Input::Signed(number, signed)));
             }
-            Command::Check { number, signed, message, .. } => {
-                let verdict = Verdict::of(&signed, &message);
+            Command::Check { number, signed, message, share, .. } => {
+                let agreed = self.peers[peer].passphrase.as_ref().zip(share);
+                let agreed = agreed.and_then(|(ours, theirs)| ours.agree(&theirs));
+                let verdict = match (Verdict::of(&signed, &message), agreed) {
+                    (Verdict::Valid, Some(agreed)) => Verdict::Agreed(agreed),
+                    (verdict, _) => verdict,
+                };
                 self.after(1, Happening::Input(peer, Input::Checked(number, verdict)));
             }
             Command::OpenConnection(id, start) => {

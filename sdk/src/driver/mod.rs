@@ -36,7 +36,7 @@ use peerloom_protocol::session::{Options, Transport};
 use peerloom_protocol::sorted_map::SortedMap;
 use peerloom_protocol::stream::Event as StreamEvent;
 #[cfg(feature = "typed")]
-use peerloom_protocol::vault;
+use peerloom_protocol::{failure::RoomError, passphrase::Passphrase, vault};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::RtcConfiguration;
@@ -83,9 +83,21 @@ pub(crate) trait Sink {
     fn sign(&self, number: u32, seed: &[u8; 32], message: &[u8]);
     /// Check what a peer is said to have signed, its metadata among it, ask the application about the peer, and tell
     /// [`Driver::checked`].
-    fn check(&self, number: u32, id: PeerId, signed: &Signed, message: &[u8], metadata: &str);
+    fn check(&self, number: u32, claimed: &Claimed<'_>);
     /// Something happened to a call. The bytes are its request or response.
     fn call(&self, peer: PeerId, event: &CallEvent, bytes: Option<&Uint8Array>);
+}
+
+/// What a peer is said to have signed.
+pub(crate) struct Claimed<'a> {
+    pub(crate) id: PeerId,
+    pub(crate) signed: &'a Signed,
+    pub(crate) message: &'a [u8],
+    /// Its metadata, as JSON text.
+    #[cfg_attr(not(feature = "npm"), allow(dead_code))] // The Rust API asks about ids alone.
+    pub(crate) metadata: &'a str,
+    /// Its share of the passphrase, where we have one: to be answered by [`Verdict::Agreed`].
+    pub(crate) share: Option<&'a [u8; 32]>,
 }
 
 /// Where messages come from.
@@ -107,6 +119,8 @@ pub(crate) struct Settings {
     pub(crate) room: String,
     /// Keeps it to those who know it.
     pub(crate) secret: Option<String>,
+    /// Our share of the passphrase that keeps it to those who know that.
+    pub(crate) share: Option<[u8; 32]>,
     /// What we say of ourselves.
     pub(crate) hello: Hello,
     pub(crate) join_timeout_ms: u64,
@@ -184,6 +198,17 @@ fn entropy() -> Result<[u8; 32], Error> {
     Ok(bytes)
 }
 
+/// Our half of what a passphrase comes to in a room.
+///
+/// # Errors
+/// `bad-passphrase`; or the browser has no random numbers to give.
+#[cfg(feature = "typed")]
+pub(crate) fn passphrase(passphrase: &str, room: &str) -> Result<Passphrase, Error> {
+    let mut number = [0; 64];
+    globals::random_values(&mut number).map_err(|error| Error::thrown(&error))?;
+    Passphrase::new(passphrase, room, &number).ok_or(Error::Room(RoomError::BadPassphrase))
+}
+
 /// A new secret for a room, for [`Builder::secret`](crate::Builder::secret): 256 random bits as base64url. Give it to those who
 /// may enter, and to nobody else.
 ///
@@ -205,6 +230,7 @@ impl Driver {
             configuration,
             room,
             secret,
+            share,
             hello,
             join_timeout_ms,
             gives_tokens,
@@ -216,6 +242,7 @@ impl Driver {
         let node = Node::new(Config {
             room,
             secret,
+            share,
             hello: hello.clone(),
             join_timeout_ms,
             gives_tokens,
@@ -367,8 +394,10 @@ impl Driver {
                 });
             }
             Command::Sign { number, seed, message } => self.sink.sign(number, &seed, &message),
-            Command::Check { number, id, signed, message, metadata } => {
-                self.sink.check(number, id, &signed, &message, &metadata);
+            Command::Check { number, id, signed, message, metadata, share } => {
+                let (signed, share) = (&signed, share.as_ref());
+                let claimed = Claimed { id, signed, message: &message, metadata: &metadata, share };
+                self.sink.check(number, &claimed);
             }
             Command::OpenConnection(id, start) => {
                 let me = self.me.clone();

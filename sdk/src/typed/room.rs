@@ -9,6 +9,7 @@ use std::rc::Rc;
 use futures::channel::{mpsc, oneshot};
 use peerloom_protocol::hello::{self, Delivery, Hello};
 use peerloom_protocol::id::{PeerId, ResumeToken};
+use peerloom_protocol::passphrase::Passphrase;
 use peerloom_protocol::safety::SafetyCode;
 use peerloom_protocol::session::{Options, RelayMode};
 use peerloom_protocol::{limits, timing};
@@ -45,6 +46,7 @@ pub struct Builder {
     url: String,
     room: String,
     secret: Option<String>,
+    passphrase: Option<String>,
     channels: Vec<Declared>,
     methods: Vec<(String, TypeId)>,
     compressed: Vec<String>,
@@ -70,6 +72,14 @@ impl Builder {
     /// taken for a member.
     pub fn secret(mut self, secret: &str) -> Self {
         self.secret = Some(secret.to_owned());
+        self
+    }
+
+    /// Keeps the room to those who were given the same passphrase: 6 to 128 bytes. Neither the server nor whoever listens can try
+    /// passphrases at home. Where people type it, bring it to Unicode's form C first, as TypeScript pages do. Not with
+    /// [`secret`](Self::secret).
+    pub fn passphrase(mut self, passphrase: &str) -> Self {
+        self.passphrase = Some(passphrase.to_owned());
         self
     }
 
@@ -229,11 +239,18 @@ impl Builder {
         let gives_tokens = self.token.is_some();
         let shared = Shared::new(channels, methods.len(), joined_tx, self.token, self.accepted);
         let shared = Rc::new(RefCell::new(shared));
+        let passphrase = match &self.passphrase {
+            Some(text) => Some(driver::passphrase(text, &self.room)?),
+            None => None,
+        };
+        let share = passphrase.as_ref().map(Passphrase::share);
+        shared.borrow_mut().passphrase = passphrase;
         let settings = Settings {
             url: driver::server_address(&self.url)?,
             configuration,
             room: self.room,
             secret: self.secret,
+            share,
             hello,
             join_timeout_ms: self.join_timeout_ms,
             gives_tokens,
@@ -265,6 +282,7 @@ impl Room {
             url: url.to_owned(),
             room: String::new(),
             secret: None,
+            passphrase: None,
             channels: Vec::new(),
             methods: Vec::new(),
             compressed: Vec::new(),

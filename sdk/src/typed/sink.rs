@@ -15,14 +15,15 @@ use peerloom_protocol::action::Event;
 use peerloom_protocol::call::{CallFailure, CallId, Event as CallEvent, code};
 use peerloom_protocol::hello::Delivery;
 use peerloom_protocol::id::PeerId;
-use peerloom_protocol::identity::{self, Signed, Verdict};
+use peerloom_protocol::identity::{self, Verdict};
+use peerloom_protocol::passphrase::Passphrase;
 use peerloom_protocol::safety::SafetyCode;
 use peerloom_protocol::stream::{Event as StreamEvent, StreamId};
 
 use super::mailbox::{self, Readers};
 use super::rpc::Incoming;
 use super::stream::{self, State};
-use crate::driver::{Driver, End, Path, Sink, Source};
+use crate::driver::{Claimed, Driver, End, Path, Sink, Source};
 use crate::error::Error;
 
 /// Events kept for a reader that is not there.
@@ -91,6 +92,7 @@ pub(super) struct Shared {
     joined: Option<oneshot::Sender<Result<PeerId, Error>>>,
     token: Option<TokenSource>,
     accepted: Option<Accepted>,
+    pub(super) passphrase: Option<Passphrase>,
     pub(super) peers: BTreeMap<PeerId, String>,
     /// Those of them to whom there has been a path.
     connected: BTreeSet<PeerId>,
@@ -124,6 +126,7 @@ impl Shared {
             joined: Some(joined),
             token,
             accepted,
+            passphrase: None,
             peers: BTreeMap::new(),
             connected: BTreeSet::new(),
             driver: Weak::new(),
@@ -181,11 +184,14 @@ impl Sink for RoomSink {
         }
     }
 
-    fn check(&self, number: u32, id: PeerId, signed: &Signed, message: &[u8], _metadata: &str) {
+    fn check(&self, number: u32, claimed: &Claimed<'_>) {
         let Some(driver) = self.driver() else { return };
-        let accepted = self.0.upgrade().and_then(|shared| shared.borrow().accepted.clone());
-        let verdict = match (Verdict::of(signed, message), accepted) {
-            (Verdict::Valid, Some(Accepted(accepts))) if !accepts(id) => Verdict::NotAccepted,
+        let Some(shared) = self.0.upgrade() else { return };
+        let accepted = shared.borrow().accepted.clone();
+        let agree = |share| shared.borrow().passphrase.as_ref()?.agree(share);
+        let verdict = match (Verdict::of(claimed.signed, claimed.message), accepted) {
+            (Verdict::Valid, Some(Accepted(accepts))) if !accepts(claimed.id) => Verdict::NotAccepted,
+            (Verdict::Valid, _) => claimed.share.and_then(agree).map_or(Verdict::Valid, Verdict::Agreed),
             (verdict, _) => verdict,
         };
         driver.checked(number, verdict);
