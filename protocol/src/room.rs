@@ -5,6 +5,7 @@
 //! it, which holds the sessions.
 
 mod joining;
+mod kick;
 mod presence;
 mod trust;
 mod veil;
@@ -13,7 +14,7 @@ use std::collections::VecDeque;
 
 use crate::action::{Command, ConnectionId, Event, Input, SignalingState};
 use crate::control::Control;
-use crate::failure::{LinkError, RoomError};
+use crate::failure::{KickError, LinkError, RoomError};
 use crate::hello::{Hello, SessionHello};
 use crate::id::{PeerId, ResumeToken};
 use crate::identity::Secrets;
@@ -150,6 +151,8 @@ pub(crate) struct Room {
     fill: Option<Fill>,
     renew_cards_at: Option<u64>,
     members: SortedMap<PeerId, Member>,
+    /// Members that the server was asked to send away, and until when it may answer.
+    kicks: SortedMap<PeerId, u64>,
     next_connection: u32,
     notices: VecDeque<Notice>,
     /// Goodbyes are on their way until then.
@@ -201,6 +204,7 @@ impl Room {
             fill: None,
             renew_cards_at: None,
             members: SortedMap::default(),
+            kicks: SortedMap::default(),
             next_connection: 1,
             notices: VecDeque::new(),
             leaving_until: None,
@@ -360,6 +364,7 @@ impl Room {
             self.token_until,
             self.fill.map(|fill| fill.at),
             self.renew_cards_at,
+            self.kicks.values().copied().min(),
             members,
         ])
     }
@@ -403,6 +408,7 @@ impl Room {
                 self.server.online(now);
                 self.for_each_link(|link| link.retry(now));
             }
+            Input::Kick(id, reason) => self.kick(now, id, reason),
             Input::Leave | Input::Unload => self.leave(now),
             // The node sees to these.
             Input::Suspend | Input::Resume => {}
@@ -431,6 +437,7 @@ impl Room {
                         self.drop_cards();
                         self.members.values_mut().for_each(|member| member.listing = Listing::Away);
                         self.notices.push_back(Notice::ServerLost);
+                        self.fail_kicks(&KickError::NoServer);
                     }
                     self.notify(Event::Signaling(state));
                 }
@@ -439,6 +446,7 @@ impl Room {
                     self.drop_cards();
                     self.warm_up(now);
                 }
+                ServerEvent::Forbidden => self.fail_kicks(&KickError::Forbidden),
                 ServerEvent::Failed(error) => return self.close(Some(error)),
             }
         }
@@ -462,6 +470,7 @@ impl Room {
         if self.fill.is_some_and(|fill| fill.at <= now) {
             self.fill_cards_unless_busy(now);
         }
+        self.kicks_timed_out(now);
         self.for_each_link(|link| link.timed_out(now));
     }
 

@@ -3,7 +3,7 @@
 use peerloom_protocol::call::{CallError, CallFailure, CallFault, code};
 use peerloom_protocol::channel::{FrameError, SendError};
 use peerloom_protocol::codec::CodecError;
-use peerloom_protocol::failure::{LinkError, RoomError};
+use peerloom_protocol::failure::{KickError, LinkError, RoomError};
 use peerloom_protocol::hello::ProtocolError;
 use peerloom_protocol::signal::{LeaveReason, Refusal};
 use peerloom_protocol::stream::{StreamError, StreamFault};
@@ -24,7 +24,7 @@ fn row(document: &str, code: &str) -> bool {
 #[test]
 fn every_code_is_explained() {
     let refusals: Vec<Refusal> = all();
-    assert_eq!(refusals.len(), 14);
+    assert_eq!(refusals.len(), 16);
     let protocol = || ProtocolError::BadLabel("x".into());
     let mut codes: Vec<_> = refusals.iter().map(|refusal| refusal.code()).collect();
     codes.extend([
@@ -32,6 +32,9 @@ fn every_code_is_explained() {
         RoomError::NoToken.code(),
         RoomError::NoSignature.code(),
         RoomError::BadSecret.code(),
+        KickError::Forbidden.code(),
+        KickError::PeerGone.code(),
+        KickError::NoServer.code(),
         LinkError::NoPath.code(),
         LinkError::PeerGaveUp.code(),
         LinkError::Forged.code(),
@@ -87,10 +90,9 @@ fn every_code_is_explained() {
 #[test]
 fn refusals_stand_in_the_wire_format_with_number_and_close_code() {
     for (kind, refusal) in all::<Refusal>().into_iter().enumerate() {
-        let close =
-            if refusal == Refusal::PeerGone { "none".to_owned() } else { refusal.close_code().to_string() };
-        let does = match (refusal, refusal.is_passing()) {
-            (Refusal::PeerGone, _) => "goes on",
+        let close = if refusal.goes_on() { "none".to_owned() } else { refusal.close_code().to_string() };
+        let does = match (refusal.goes_on(), refusal.is_passing()) {
+            (true, _) => "goes on",
             (_, true) => "joins again with back-off",
             (_, false) => "gives up",
         };

@@ -4,8 +4,7 @@ use peerloom_protocol::call::CallError;
 #[cfg(feature = "typed")]
 use peerloom_protocol::call::{CallFailure, code};
 use peerloom_protocol::channel::SendError;
-use peerloom_protocol::failure::LinkError;
-use peerloom_protocol::failure::RoomError;
+use peerloom_protocol::failure::{KickError, LinkError, RoomError};
 use peerloom_protocol::hello::ProtocolError;
 use peerloom_protocol::stream::StreamError;
 use wasm_bindgen::{JsCast, JsValue};
@@ -20,6 +19,9 @@ pub enum Error {
     /// No connection to a peer.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// A peer was not sent away.
+    #[error(transparent)]
+    Kick(#[from] KickError),
     /// The declared channels or the metadata are not allowed.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
@@ -90,6 +92,7 @@ impl Error {
         match self {
             Self::Room(error) => error.code(),
             Self::Link(error) => error.code(),
+            Self::Kick(error) => error.code(),
             Self::Protocol(error) => error.code(),
             Self::Send(error) => error.code(),
             Self::Stream(error) => error.code(),

@@ -115,6 +115,10 @@ impl Sink for JsSink {
             Event::PeerFailed(id, error) => {
                 self.tell("failed", Some(*id), none, error_object(error.code(), &error.to_string()));
             }
+            Event::KickDone(id, result) => {
+                let error = result.clone().err().map_or(none.clone(), |error| Error::from(error).into());
+                self.tell("kicked", Some(*id), none, error);
+            }
             Event::Closed(error) => {
                 let error = error.as_ref().map(|error| error_object(error.code(), &error.to_string()));
                 self.tell("closed", None, none, error.unwrap_or(JsValue::NULL));
@@ -368,6 +372,7 @@ impl NativeRoom {
                 return Ok((call.0 as f64).into());
             }
             "drop" => driver.cancel_call(peer, call),
+            "kick" => driver.kick(peer, &text()),
             // An answer, or with a code in `more` a failure. A call that was cancelled must not be answered.
             _ => match more.as_string() {
                 Some(code) => driver.answer(peer, call, Err((&code, &text()))),

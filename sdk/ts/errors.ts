@@ -13,6 +13,8 @@ export type ErrorCode =
   | "going-away"
   | "replaced"
   | "unauthorized"
+  | "kicked"
+  | "forbidden"
   | "token-failed"
   | "no-signature"
   | "bad-secret"

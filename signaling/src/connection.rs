@@ -4,6 +4,7 @@
 //! Nothing a client does may end it any other way; should it panic after all, its [`Seat`] leaves the room by
 //! being dropped, and no other connection notices.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -50,6 +51,12 @@ enum End {
 impl From<Refused> for End {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
+    }
+}
+
+impl From<(Refusal, &'static str)> for End {
+    fn from((refusal, detail): (Refusal, &'static str)) -> Self {
+        Self::Refused((refusal, detail.into()))
     }
 }
 
@@ -285,6 +292,7 @@ impl Connection {
             }
             ClientMessage::Ping { nonce } => Ok(Some(ServerMessage::Pong { nonce })),
             ClientMessage::Relay { to, epoch, packet } => self.relay(&Relay { to, epoch, packet: &packet }),
+            ClientMessage::Kick { to, epoch, reason } => Ok(seat.kick(to, epoch, &reason).err()),
             // A kind that the protocol crate knows and this server does not serve yet.
             _ => Ok(None),
         }
@@ -304,7 +312,7 @@ impl Connection {
     fn join(&mut self, join: Join) -> Result<(), End> {
         let grant = match &self.app.config.token_keys {
             Some(keys) => keys.check(join.token.as_deref(), &join.room)?,
-            None => Grant::EVERYTHING,
+            None => Grant::everything(),
         };
         self.seat = Some(self.app.hub.join(join, grant)?);
         Ok(())
@@ -338,26 +346,24 @@ impl Connection {
 
     /// Leaves the room, tells the client why it must go, and closes.
     async fn finish(&mut self, end: End) {
-        let (reason, refused) = match end {
-            End::Goodbye => (LeaveReason::Left, None),
-            End::Closed(reason) => (reason, None),
-            End::Lost => (LeaveReason::Lost, None),
-            End::Silent => (LeaveReason::Silent, None),
-            End::Refused(refused) => (LeaveReason::Evicted, Some(refused)),
+        let reason = match end {
+            End::Goodbye => LeaveReason::Left,
+            End::Closed(reason) => reason,
+            End::Lost => LeaveReason::Lost,
+            End::Silent => LeaveReason::Silent,
+            End::Refused(_) => LeaveReason::Evicted,
         };
         // First of all, so that the others hear of it at once.
         let joined = self.seat.take().map(|seat| seat.leave(reason)).is_some();
-        if let Some((refusal, _)) = refused {
-            tracing::debug!(refusal = refusal.code(), joined, "connection refused");
-        }
-        let farewell = match (&end, refused) {
-            (End::Lost | End::Silent, _) => return,
-            (End::Closed(_), _) => None,
-            (_, Some((refusal, detail))) => {
+        let farewell = match end {
+            End::Lost | End::Silent => return,
+            End::Closed(_) => None,
+            End::Refused((refusal, detail)) => {
+                tracing::debug!(refusal = refusal.code(), joined, "connection refused");
                 self.client.linger();
                 Some((Some((refusal, detail)), refusal.close_code()))
             }
-            (_, None) => Some((None, close::NORMAL)),
+            End::Goodbye => Some((None, close::NORMAL)),
         };
         // A client that does not take part in the closing handshake is cut off.
         let _ = timeout(CLOSE_TIMEOUT, say_farewell(&mut self.socket, farewell)).await;
@@ -376,7 +382,7 @@ impl Unsent {
         loop {
             if self.blocked {
                 if let Some(refusal) = outbox.closing() {
-                    return Poll::Ready(Err(closed(refusal)));
+                    return Poll::Ready(Err(closed(refusal, outbox)));
                 }
                 ready!(socket.poll_flush_unpin(cx)).map_err(|_| End::Lost)?;
                 self.blocked = false;
@@ -414,7 +420,7 @@ impl Unsent {
         }
         match outbox.next() {
             Next::Message(message) => Ok(Some(Message::Binary(message))),
-            Next::Close(refusal) => Err(closed(refusal)),
+            Next::Close(refusal) => Err(closed(refusal, outbox)),
             Next::Nothing => Ok(self.reply.take().map(|(reply, _)| reply)),
         }
     }
@@ -427,7 +433,7 @@ async fn say_farewell(socket: &mut WebSocket, farewell: Option<Farewell>) -> Res
         let mut word = "";
         if let Some((refusal, detail)) = refused {
             word = refusal.code();
-            let message = ServerMessage::Refused { refusal, detail: Text::cut(detail) };
+            let message = ServerMessage::Refused { refusal, detail: Text::cut(&detail) };
             socket.feed(Message::Binary(encode(&message))).await?;
         }
         socket.send(Message::Close(Some(CloseFrame { code, reason: word.into() }))).await?;
@@ -438,23 +444,25 @@ async fn say_farewell(socket: &mut WebSocket, farewell: Option<Farewell>) -> Res
 }
 
 /// The end of a connection whose outbox was closed.
-fn closed(refusal: Refusal) -> End {
+fn closed(refusal: Refusal, outbox: &Outbox) -> End {
     let detail = match refusal {
         Refusal::SlowConsumer => "messages were not read fast enough",
         Refusal::Replaced => "a newer connection holds this id",
         Refusal::GoingAway => "the server is going down",
         _ => "",
     };
-    End::Refused((refusal, detail))
+    let said = outbox.take_detail().map(|said| Cow::Owned(said.into_string()));
+    End::Refused((refusal, said.unwrap_or(detail.into())))
 }
 
 /// What a client is told of a frame that cannot be read.
 pub(crate) fn unreadable(error: CodecError) -> Refused {
-    match error {
+    let (refusal, detail) = match error {
         CodecError::Version(_) => (Refusal::Version, "this server speaks version 1"),
         CodecError::TooLong { .. } => (Refusal::TooLong, "a message may have 64 KiB, an early join 6 KiB"),
         _ => (Refusal::BadMessage, "not a frame as docs/wire.md has it"),
-    }
+    };
+    (refusal, detail.into())
 }
 
 #[cfg(test)]

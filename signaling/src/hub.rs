@@ -1,10 +1,11 @@
-//! All rooms of this server, and the delivery of what members must be told.
+//! All rooms of this server, who may not enter them, and the delivery of what members must be told.
 //!
 //! Locks are taken in one order: the table of rooms, then one room, then one outbox. Coming and going take the
 //! first two, so a room is in the table exactly while somebody is in it; passing a signal or a packet on takes only
 //! the room's. Every message to a room is queued under the room's lock, so all members see the same order and a
 //! welcome comes before anything that happens after it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,20 +19,21 @@ use peerloom_protocol::signal::{
     EnvelopeBytes, Join, LeaveReason, Member, Refusal, ServerMessage, TaggedCard, Welcome,
 };
 
+use crate::bans::{Bans, Marks};
 use crate::config::{Limits, RelayRates};
 use crate::outbox::{Outbox, OutboxLimits};
 use crate::rate::{Rate, TokenBucket};
 use crate::relay::{Relay, WAIT_FOR_OUTBOX, WAIT_WHEN_OFF};
-use crate::room::{Departure, Newcomer, Room, Told, is_room_name};
+use crate::room::{Departure, Kicked, Newcomer, Room, Told, is_room_name};
 use crate::token::Grant;
 
 /// A refusal and what to tell the person who reads it.
-pub(crate) type Refused = (Refusal, &'static str);
+pub(crate) type Refused = (Refusal, Cow<'static, str>);
 
 /// Every room, by name.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    rooms: Mutex<HashMap<Arc<str>, Arc<SharedRoom>>>,
+    table: Mutex<Table>,
     next_epoch: AtomicU32,
     members: AtomicUsize,
     /// Set once, when the server goes down.
@@ -40,6 +42,13 @@ pub(crate) struct Hub {
     outbox: OutboxLimits,
     /// `None` when nothing is relayed.
     relay: Option<RelayRates>,
+}
+
+/// The rooms, and who may not enter them. Bans outlive the rooms that they are for.
+#[derive(Debug, Default)]
+struct Table {
+    rooms: HashMap<Arc<str>, Arc<SharedRoom>>,
+    bans: Bans,
 }
 
 #[derive(Debug)]
@@ -71,7 +80,7 @@ impl Hub {
     /// When the operating system has no random numbers to give.
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
-            rooms: Mutex::default(),
+            table: Mutex::default(),
             // A random start, so that epochs of an earlier run of the server do not come again soon.
             next_epoch: AtomicU32::new(u32::from_le_bytes(random())),
             members: AtomicUsize::new(0),
@@ -82,8 +91,8 @@ impl Hub {
         })
     }
 
-    fn rooms(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<SharedRoom>>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a client that was found to have this grant into its room: queues its welcome, with what it may have relayed,
@@ -94,7 +103,8 @@ impl Hub {
     pub(crate) fn join(self: &Arc<Self>, join: Join, grant: Grant) -> Result<Seat, Refused> {
         let Join { room: name, hello, key, secret, returns, cards, token: _ } = join;
         if !is_room_name(&name) {
-            return Err((Refusal::BadRoom, "a room's name is 1 to 128 bytes without control characters"));
+            let why = "a room's name is 1 to 128 bytes without control characters";
+            return Err((Refusal::BadRoom, why.into()));
         }
         // Peers check that the key has signed the hello. That it is the owner who comes back, the secret shows.
         let id = PeerId::of(&key, &secret.hash());
@@ -104,18 +114,23 @@ impl Hub {
         let full = |rate| TokenBucket::full(rate, now);
         let room = self.relay.map_or(NOTHING, |rates| rates.room);
         let own = self.relay.filter(|_| grant.may_relay).map_or(NOTHING, |rates| rates.member);
-        let newcomer = Newcomer { id, epoch, hello: hello.clone(), cards, seat: outbox.clone() };
+        let marks = Marks::of(&name, &key, grant.subject.as_deref());
+        let newcomer = Newcomer { id, marks, epoch, hello: hello.clone(), cards, seat: outbox.clone() };
 
-        let mut rooms = self.rooms();
+        let mut table = self.table();
         if self.closed.load(Ordering::Relaxed) {
-            return Err((Refusal::GoingAway, "the server is going down"));
+            return Err((Refusal::GoingAway, "the server is going down".into()));
         }
-        let shared = match rooms.get(&*name) {
+        if table.bans.hold(&marks, now) {
+            let why = "a member has sent you away from this room; come back later";
+            return Err((Refusal::Kicked, why.into()));
+        }
+        let shared = match table.rooms.get(&*name) {
             Some(shared) => shared.clone(),
             None => {
                 let name: Arc<str> = (*name).into();
                 let shared = Arc::new(SharedRoom::new(name.clone(), full(room)));
-                rooms.insert(name, shared.clone());
+                table.rooms.insert(name, shared.clone());
                 shared
             }
         };
@@ -123,8 +138,8 @@ impl Hub {
         let entered = inside
             .room
             .enter(newcomer, grant.room_cap.min(self.max_room_size))
-            .map_err(|refusal| (refusal, "the room holds as many members as it may"))?;
-        drop(rooms);
+            .map_err(|refusal| (refusal, "the room holds as many members as it may".into()))?;
+        drop(table);
 
         match entered.replaced {
             Some(older) => older.close(Refusal::Replaced),
@@ -152,15 +167,17 @@ impl Hub {
         announce(Member { id, epoch, hello, card: None, given: None }, entered.told);
         drop(inside);
         tracing::info!(member = epoch, room_size = size, "member joined");
-        let (may_relay, relayable) = (grant.may_relay, full(own));
-        Ok(Seat { hub: self.clone(), room: shared, id, epoch, outbox, may_relay, relayable, left: false })
+        let Grant { may_relay, may_kick, .. } = grant;
+        let relayable = full(own);
+        let hub = self.clone();
+        Ok(Seat { hub, room: shared, id, epoch, outbox, may_relay, may_kick, relayable, left: false })
     }
 
     /// Closes every connection with [`Refusal::GoingAway`] and lets nobody in any more.
     pub(crate) fn close(&self) {
-        let rooms = self.rooms();
+        let table = self.table();
         self.closed.store(true, Ordering::Relaxed);
-        for shared in rooms.values() {
+        for shared in table.rooms.values() {
             for outbox in shared.lock().room.seats() {
                 outbox.close(Refusal::GoingAway);
             }
@@ -172,31 +189,60 @@ impl Hub {
     }
 
     pub(crate) fn room_count(&self) -> usize {
-        self.rooms().len()
+        self.table().rooms.len()
     }
 
     fn leave(&self, seat: &Seat, reason: LeaveReason) {
-        let mut rooms = self.rooms();
+        let table = self.table();
         let mut inside = seat.room.lock();
-        let room = &mut inside.room;
         let departure = Departure { id: seat.id, epoch: seat.epoch, reason };
-        if !room.exit(departure) {
-            return; // Replaced by a newer connection: the others know already.
+        if inside.room.exit(departure) {
+            self.gone(&seat.room, table, inside, departure);
         }
+        // Otherwise replaced by a newer connection, or sent away: the others know already.
+    }
+
+    /// Sends a member of a room away, and keeps it away. `None` when it knows none of that id.
+    fn kick(&self, room: &SharedRoom, id: PeerId, reason: &str, now: Instant) -> Option<()> {
+        let mut table = self.table();
+        let mut inside = room.lock();
+        let Kicked { departure, marks, seat } = inside.room.kick(id)?;
+        table.bans.add(&marks, now);
+        match seat {
+            Some(outbox) => {
+                let said = if reason.is_empty() { "a member has sent you away" } else { reason };
+                outbox.close_saying(Refusal::Kicked, said);
+                self.gone(room, table, inside, departure);
+            }
+            // It had left before, and may still be connected to others, who are to cut it off.
+            None => tell(&inside.room, departure),
+        }
+        Some(())
+    }
+
+    /// A member is out of its room: counts it, and tells the others.
+    fn gone(
+        &self,
+        shared: &SharedRoom,
+        mut table: MutexGuard<'_, Table>,
+        inside: MutexGuard<'_, Inside>,
+        departure: Departure,
+    ) {
         self.members.fetch_sub(1, Ordering::Relaxed);
+        let room = &inside.room;
         if room.is_empty() {
-            rooms.remove(&seat.room.name);
+            table.rooms.remove(&shared.name);
         }
         // While the server goes down everybody is told so; telling each of every other would only delay that.
         let quiet = self.closed.load(Ordering::Relaxed);
-        drop(rooms);
+        drop(table);
         if !quiet && !room.is_empty() {
-            let left = encode(&departure.message());
-            room.seats().for_each(|outbox| outbox.push(left.clone()));
+            tell(room, departure);
         }
         let size = room.len();
         drop(inside);
-        tracing::info!(member = seat.epoch, reason = reason.code(), room_size = size, "member left");
+        let Departure { epoch, reason, .. } = departure;
+        tracing::info!(member = epoch, reason = reason.code(), room_size = size, "member left");
     }
 }
 
@@ -205,6 +251,12 @@ impl Departure {
         let Self { id, epoch, reason } = self;
         ServerMessage::Left { id, epoch, reason }
     }
+}
+
+/// Tells everybody in the room that a stay has ended.
+fn tell(room: &Room<Arc<Outbox>>, departure: Departure) {
+    let left = encode(&departure.message());
+    room.seats().for_each(|outbox| outbox.push(left.clone()));
 }
 
 /// Tells the residents of a newcomer. Those without a card in the deal share one encoded message.
@@ -253,6 +305,7 @@ pub(crate) struct Seat {
     epoch: u32,
     outbox: Arc<Outbox>,
     may_relay: bool,
+    may_kick: bool,
     /// What may still be relayed for this member; without meaning when relaying is off.
     relayable: TokenBucket,
     left: bool,
@@ -314,6 +367,19 @@ impl Seat {
         Ok(())
     }
 
+    /// Sends a member of the same room away. All that it does is told to everybody in the room.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] when this member may not. [`LeaveReason::Lost`] when none of that id is known.
+    pub(crate) fn kick(&self, to: PeerId, epoch: u32, reason: &str) -> Result<(), ServerMessage> {
+        if !self.may_kick {
+            let detail = Text::cut("your token does not permit to kick");
+            return Err(ServerMessage::Refused { refusal: Refusal::Forbidden, detail });
+        }
+        let kicked = self.hub.kick(&self.room, to, reason, Instant::now());
+        kicked.ok_or(ServerMessage::Left { id: to, epoch, reason: LeaveReason::Lost })
+    }
+
     /// Keeps cards for newcomers.
     pub(crate) fn deposit(&self, replace: bool, cards: Vec<TaggedCard>) {
         self.room.lock().room.deposit(self.id, self.epoch, replace, cards);
@@ -344,7 +410,6 @@ fn peer_gone(to: PeerId, epoch: u32) -> ServerMessage {
     }
 }
 
-/// The id that belongs to a token: only who holds the token can have it, on any server.
 /// A message as it goes over the wire, ready to be shared by many outboxes.
 pub(crate) fn encode(message: &ServerMessage) -> Bytes {
     Bytes::from(codec::encode(message))
@@ -367,7 +432,7 @@ mod tests {
 
     /// Joins where nobody is asked for a token.
     fn enter(hub: &Arc<Hub>, room: &str, secret: Option<[u8; 32]>) -> Result<Seat, Refused> {
-        hub.join(join(room, secret.unwrap_or_else(random)), Grant::EVERYTHING)
+        hub.join(join(room, secret.unwrap_or_else(random)), Grant::everything())
     }
 
     fn hub() -> Arc<Hub> {

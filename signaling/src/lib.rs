@@ -7,7 +7,7 @@
 //!
 //! From the outside in: `accept` takes TCP connections and counts them (`admission`, `stream`), `web` routes
 //! requests, `upgrade` decides who may open a WebSocket (`origin`), `connection` serves one WebSocket in one task,
-//! `token` decides who may join which room (`mint` makes tokens for trying that out), `hub` keeps the rooms and `room`
+//! `token` decides who may join which room (`mint` makes tokens for trying that out), `hub` keeps the rooms, `bans` who was sent away from them, and `room`
 //! knows who gets which card; `relay` reads and writes packets on their way through, `rate` bounds them; `outbox` is what
 //! waits to be written to a member.
 //!
@@ -26,6 +26,7 @@
 mod accept;
 mod admission;
 mod assets;
+mod bans;
 mod config;
 mod connection;
 mod head;

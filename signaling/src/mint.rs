@@ -33,8 +33,8 @@ pub struct TokenOptions {
     /// The service that the token is for, as given to --token-audience
     #[arg(long, value_name = "NAME")]
     pub audience: Option<String>,
-    /// What it permits: join, relay. Without this both
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    /// What it permits: join, relay, kick. Repeatable, or with commas. Without this join and relay
+    #[arg(long = "perm", alias = "permissions", value_name = "NAME", value_delimiter = ',')]
     pub permissions: Option<Vec<String>>,
     /// The room is not entered when it holds so many already
     #[arg(long, value_name = "N")]

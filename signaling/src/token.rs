@@ -69,23 +69,30 @@ impl std::fmt::Debug for Key {
 }
 
 /// What a token grants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     /// Whether the server passes packets on for this member.
     pub(crate) may_relay: bool,
+    /// Whether this member may send others away.
+    pub(crate) may_kick: bool,
+    /// Whom the token names.
+    pub(crate) subject: Option<String>,
     /// The room is not entered when it holds so many already; the server's own limit counts too.
     pub(crate) room_cap: usize,
 }
 
 impl Grant {
-    /// What everybody may where no token is asked for.
-    pub(crate) const EVERYTHING: Self = Self { may_relay: true, room_cap: usize::MAX };
+    /// What everybody may where no token is asked for. Nobody sends others away there.
+    pub(crate) fn everything() -> Self {
+        Self { may_relay: true, may_kick: false, subject: None, room_cap: usize::MAX }
+    }
 }
 
 /// What this server reads of a token. `exp`, `nbf` and `aud` are checked by the library.
 #[derive(Deserialize)]
 struct Claims {
     exp: u64,
+    sub: Option<String>,
     room: Option<String>,
     room_prefix: Option<String>,
     room_cap: Option<usize>,
@@ -103,8 +110,24 @@ impl Claims {
         }
     }
 
+    /// Whether a permission is given that every token gives which does not say what it permits.
     fn permits(&self, what: &str) -> bool {
-        self.perm.as_ref().is_none_or(|all| all.iter().any(|one| one == what))
+        self.perm.is_none() || self.names(what)
+    }
+
+    /// Whether a permission is among those that the token names.
+    fn names(&self, what: &str) -> bool {
+        self.perm.as_ref().is_some_and(|all| all.iter().any(|one| one == what))
+    }
+
+    fn grant(self) -> Grant {
+        Grant {
+            may_relay: self.permits("relay"),
+            // One that says nothing of permissions was made by somebody who thought of members, not of moderators.
+            may_kick: self.names("kick"),
+            subject: self.sub,
+            room_cap: self.room_cap.unwrap_or(usize::MAX),
+        }
     }
 }
 
@@ -149,7 +172,7 @@ impl TokenKeys {
     /// # Errors
     /// [`Refusal::Unauthorized`], with a reason for people that tells nothing of the keys.
     pub(crate) fn check(&self, token: Option<&str>, room: &str) -> Result<Grant, Refused> {
-        let refused = |why| (Refusal::Unauthorized, why);
+        let refused = |why: &'static str| (Refusal::Unauthorized, why.into());
         let token = token.ok_or(refused("a token is needed to join"))?;
         let claims = self.claims(token).map_err(|kind| refused(explain(&kind)))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -162,7 +185,7 @@ impl TokenKeys {
         if !claims.permits("join") {
             return Err(refused("the token does not permit to join"));
         }
-        Ok(Grant { may_relay: claims.permits("relay"), room_cap: claims.room_cap.unwrap_or(usize::MAX) })
+        Ok(claims.grant())
     }
 
     fn claims(&self, token: &str) -> Result<Claims, ErrorKind> {

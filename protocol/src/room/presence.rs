@@ -48,11 +48,12 @@ impl Room {
                 self.fill_cards_soon(now);
             }
             ServerMessage::Left { id, epoch, reason } => {
+                self.kick_answered(id, epoch, reason);
                 let Some(member) = self.members.get_mut(&id).filter(|member| member.epoch == epoch) else {
                     return;
                 };
                 match reason {
-                    LeaveReason::Left => return self.remove(id, reason),
+                    LeaveReason::Left | LeaveReason::Kicked => return self.remove(id, reason),
                     LeaveReason::Silent => member.listing = Listing::Missing,
                     LeaveReason::Lost | LeaveReason::Evicted => member.listing = Listing::Lost,
                 }

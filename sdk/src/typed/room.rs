@@ -320,6 +320,21 @@ impl Room {
         Streams(opened)
     }
 
+    /// Has the server send a peer away for a reason, which it and the server read, cut to 256 bytes; and keep it away for ten
+    /// minutes and a half. Needs an admission token with the permission `kick`.
+    ///
+    /// # Errors
+    /// `forbidden`, `peer-gone`, `signaling-unreachable` when the server is lost before it has answered, or `closed`.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the peer may or may not be sent away.
+    pub async fn kick(&self, peer: PeerId, reason: &str) -> Result<(), Error> {
+        let (kick, done) = oneshot::channel();
+        self.shared.borrow_mut().kicks.push((peer, kick));
+        self.driver.kick(peer, reason);
+        done.await.map_err(|_| Error::Closed)?.map_err(Error::from)
+    }
+
     fn raw_channel<T: 'static>(&self, label: &str) -> Result<RawChannel, Error> {
         let index = self.labels.iter().position(|known| known == label);
         let found = index.zip(self.format_of::<T>(label));

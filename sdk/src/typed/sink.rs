@@ -13,6 +13,7 @@ use js_sys::Uint8Array;
 use js_sys::futures::spawn_local;
 use peerloom_protocol::action::Event;
 use peerloom_protocol::call::{CallFailure, CallId, Event as CallEvent, code};
+use peerloom_protocol::failure::KickError;
 use peerloom_protocol::hello::Delivery;
 use peerloom_protocol::id::PeerId;
 use peerloom_protocol::identity::{self, Signed, Verdict};
@@ -41,7 +42,7 @@ pub enum RoomEvent {
     PeerSuspended(PeerId),
     /// It speaks again; nothing was lost.
     PeerResumed(PeerId),
-    /// A peer is gone: `left` or `lost`.
+    /// A peer is gone: why, as [`LeaveReason::code`](peerloom_protocol::signal::LeaveReason::code) names it, such as `left`, `lost` or `kicked`
     PeerLeft(PeerId, &'static str),
     /// No direct connection to this peer could be made.
     PeerFailed(PeerId, Error),
@@ -90,6 +91,8 @@ pub(super) struct Shared {
     joined: Option<oneshot::Sender<Result<PeerId, Error>>>,
     token: Option<TokenSource>,
     accepted: Option<Accepted>,
+    /// Who waits for a peer to be sent away.
+    pub(super) kicks: Vec<(PeerId, oneshot::Sender<Result<(), KickError>>)>,
     pub(super) peers: BTreeMap<PeerId, String>,
     /// Those of them to whom there has been a path.
     connected: BTreeSet<PeerId>,
@@ -121,6 +124,7 @@ impl Shared {
             joined: Some(joined),
             token,
             accepted,
+            kicks: Vec::new(),
             peers: BTreeMap::new(),
             connected: BTreeSet::new(),
             driver: Weak::new(),
@@ -232,6 +236,13 @@ impl Sink for RoomSink {
                 shared.connected.remove(id);
                 RoomEvent::PeerLeft(*id, reason.code())
             }
+            Event::KickDone(id, result) => {
+                for (_, kick) in shared.kicks.extract_if(.., |(peer, _)| peer == id) {
+                    // Whoever dropped the receiver no longer wants to know.
+                    let _ = kick.send(result.clone());
+                }
+                return;
+            }
             Event::PeerFailed(id, error) => RoomEvent::PeerFailed(*id, error.clone().into()),
             Event::Signaling(state) => RoomEvent::Signaling(state.name()),
             Event::Closed(error) => {
@@ -239,6 +250,7 @@ impl Sink for RoomSink {
                 if let Some(joined) = shared.joined.take() {
                     let _ = joined.send(Err(error.clone().unwrap_or(Error::Closed)));
                 }
+                shared.kicks.clear();
                 shared.peers.clear();
                 shared.connected.clear();
                 shared.opened = None;

@@ -7,6 +7,7 @@ mod common;
 mod drain;
 mod flood;
 mod garbage;
+mod kick;
 mod origins;
 mod pages;
 mod program;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::common::{Client, Server, join};
 
-const SECRET: [u8; 32] = [7; 32];
+pub(crate) const SECRET: [u8; 32] = [7; 32];
 
 fn key_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/keys").join(name)
@@ -25,54 +25,54 @@ fn read_key(name: &str) -> Vec<u8> {
 }
 
 /// A file of keys that is deleted with its folder.
-fn keys(text: &Value) -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn keys(text: &Value) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keys.json");
     std::fs::write(&file, text.to_string()).unwrap();
     (folder, file)
 }
 
-fn symmetric(secret: &[u8]) -> Value {
+pub(crate) fn symmetric(secret: &[u8]) -> Value {
     json!({ "kty": "oct", "k": URL_SAFE_NO_PAD.encode(secret) })
 }
 
-fn read(file: &Path) -> TokenKeys {
+pub(crate) fn read(file: &Path) -> TokenKeys {
     TokenKeys::read(file, None).unwrap()
 }
 
-async fn server(keys: TokenKeys) -> Server {
+pub(crate) async fn server(keys: TokenKeys) -> Server {
     Server::with(Config { token_keys: Some(keys), ..Config::default() }).await
 }
 
 /// A server that knows [`SECRET`].
-async fn usual() -> Server {
+pub(crate) async fn usual() -> Server {
     let (_folder, file) = keys(&symmetric(&SECRET));
     server(read(&file)).await
 }
 
-fn in_seconds(seconds: i64) -> i64 {
+pub(crate) fn in_seconds(seconds: i64) -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64 + seconds
 }
 
-fn claims(room: &str) -> Value {
+pub(crate) fn claims(room: &str) -> Value {
     json!({ "exp": in_seconds(60), "room": room })
 }
 
-fn with(mut claims: Value, name: &str, value: Value) -> Value {
+pub(crate) fn with(mut claims: Value, name: &str, value: Value) -> Value {
     claims[name] = value;
     claims
 }
 
-fn signed(claims: &Value) -> String {
+pub(crate) fn signed(claims: &Value) -> String {
     encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(&SECRET)).unwrap()
 }
 
-fn bringing(room: &str, token: &str) -> Join {
+pub(crate) fn bringing(room: &str, token: &str) -> Join {
     Join { token: Some(token.to_owned().try_into().unwrap()), ..join(room, "x") }
 }
 
 /// Joins the room and gives what the server says against it.
-async fn refused(server: &Server, room: &str, token: &str) -> String {
+pub(crate) async fn refused(server: &Server, room: &str, token: &str) -> String {
     let mut client = Client::join_unanswered(server, bringing(room, token)).await;
     client.assert_refused(Refusal::Unauthorized).await
 }
