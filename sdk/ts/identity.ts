@@ -41,7 +41,8 @@ async function verify(signed: Bytes, message: Bytes): Promise<boolean> {
 const [VALID, FORGED, NOT_ACCEPTED] = [0, 1, 2];
 
 /**
- * Signs, where no peer is given, or checks what a peer is said to have signed, and asks the application about it.
+ * Signs, where no peer is given, or checks what a peer is said to have signed, and asks the application about it. Gives what
+ * came of it: the key and the signature, or the number of a verdict.
  * @internal
  */
 export async function witness(
@@ -51,7 +52,7 @@ export async function witness(
   given: Bytes,
   message: Bytes,
   accepted: Accepted | undefined,
-): Promise<void> {
+): Promise<Uint8Array | number | undefined> {
   let answer: Uint8Array | number | undefined;
   try {
     if (peer === "") answer = await sign(given, message);
@@ -62,6 +63,7 @@ export async function witness(
     if (peer !== "") answer = FORGED;
   }
   native()?.witnessed(number, answer);
+  return answer;
 }
 
 async function accepts(accepted: Accepted | undefined, peer: string): Promise<boolean> {

@@ -8,6 +8,7 @@ import { Peer, type PeerPath, type PeerState } from "./peer.js";
 import type { ChannelDefinition, MessageOf, Protocol, RpcDefinition } from "./protocol.js";
 import type { Rpc } from "./rpc.js";
 import type { Json } from "./schema.js";
+import { base64url } from "./secret.js";
 import type { PeerStream } from "./stream.js";
 import type { NativeRoom } from "./wasm/peerloom.js";
 
@@ -106,6 +107,10 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   readonly #accepted: Accepted | undefined;
   readonly #secret: string | undefined;
   readonly #token: TokenSource | undefined;
+  #keyIs!: (key: string) => void;
+  readonly #publicKey = new Promise<string>((resolve) => {
+    this.#keyIs = resolve;
+  });
   /** Why there was none, last time. */
   #tokenCause: unknown;
   /** Settled when the room is let in, or is not. */
@@ -292,7 +297,9 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         if (kind === "witness") {
           const bytes = detail as Uint8Array<ArrayBuffer>;
           const message = more as Uint8Array<ArrayBuffer>;
-          void witness(() => this.#native, id, number, bytes, message, this.#accepted);
+          const done = witness(() => this.#native, id, number, bytes, message, this.#accepted);
+          // Ours, where no peer is named.
+          if (id === "") void done.then((signed) => this.#keyKnown(signed));
           return;
         }
         const peer = this.#peers.get(id);
@@ -342,11 +349,16 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     }
   }
 
+  #keyKnown(signed: Uint8Array | number | undefined): void {
+    if (signed instanceof Uint8Array) this.#keyIs(base64url(signed.subarray(0, 32)));
+  }
+
   async #giveToken(): Promise<void> {
     let token: string | undefined;
     try {
       // Later, as the core asks before there is a handle to answer by.
-      token = await Promise.resolve().then(() => this.#token?.());
+      const publicKey = this.#publicKey;
+      token = await Promise.resolve().then(() => this.#token?.({ publicKey }));
       this.#tokenCause = undefined;
     } catch (cause) {
       this.#tokenCause = cause;
@@ -435,8 +447,17 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   }
 }
 
-/** @internal */
-export type TokenSource = () => string | Promise<string>;
+/** What there is to know for an admission token. */
+export interface TokenRequest {
+  /**
+   * The Ed25519 public key of this page in the room, as base64url: the `x` of its JSON Web Key, for the claim `cnf`. It is known a
+   * moment after the first join has begun, once the page's connections have a certificate; whoever does not need it does not wait.
+   */
+  readonly publicKey: Promise<string>;
+}
+
+/** Gives an admission token. */
+export type TokenSource = (request: TokenRequest) => string | Promise<string>;
 /** @internal */
 export type OnEvent = (kind: string, peer: string, detail: unknown, error: unknown) => void;
 /** @internal */

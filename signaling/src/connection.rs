@@ -311,7 +311,7 @@ impl Connection {
 
     fn join(&mut self, join: Join) -> Result<(), End> {
         let grant = match &self.app.config.token_keys {
-            Some(keys) => keys.check(join.token.as_deref(), &join.room)?,
+            Some(keys) => keys.check(join.token.as_deref(), &join.room, &join.key)?,
             None => Grant::everything(),
         };
         self.seat = Some(self.app.hub.join(join, grant)?);

@@ -36,6 +36,9 @@ pub struct TokenOptions {
     /// What it permits: join, relay, kick. Repeatable, or with commas. Without this join and relay
     #[arg(long = "perm", alias = "permissions", value_name = "NAME", value_delimiter = ',')]
     pub permissions: Option<Vec<String>>,
+    /// The Ed25519 key that its bearer must join with, as base64url
+    #[arg(long, value_name = "KEY")]
+    pub cnf: Option<String>,
     /// The room is not entered when it holds so many already
     #[arg(long, value_name = "N")]
     pub room_cap: Option<u32>,
@@ -73,6 +76,8 @@ struct Claims {
     room_cap: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     perm: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<serde_json::Value>,
 }
 
 /// Makes the token.
@@ -83,7 +88,8 @@ struct Claims {
 /// # Panics
 /// When the operating system has no random numbers to give for a new key.
 pub fn mint(options: TokenOptions) -> Result<String, MintError> {
-    let TokenOptions { key, room, room_prefix, subject, audience, permissions, room_cap, lifetime } = options;
+    let TokenOptions { key, room, room_prefix, subject, audience, permissions, cnf, room_cap, lifetime } =
+        options;
     let (id, secret) = read_or_make(&key)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let claims = Claims {
@@ -95,6 +101,7 @@ pub fn mint(options: TokenOptions) -> Result<String, MintError> {
         room_prefix,
         room_cap,
         perm: permissions,
+        cnf: cnf.map(|x| json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": x } })),
     };
     let header = Header { kid: id, ..Header::new(Algorithm::HS256) };
     encode(&header, &claims, &secret).map_err(|_| MintError::NoKey(key))

@@ -8,11 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation, decode, decode_header};
 use peerloom_protocol::signal::Refusal;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::hub::Refused;
 
@@ -97,6 +100,41 @@ struct Claims {
     room_prefix: Option<String>,
     room_cap: Option<usize>,
     perm: Option<Vec<String>>,
+    cnf: Option<Confirmation>,
+}
+
+/// The key that its bearer must join with (RFC 7800 §3): itself, or its thumbprint.
+#[derive(Deserialize)]
+struct Confirmation {
+    jwk: Option<ConfirmedKey>,
+    /// RFC 7638, as RFC 9449 §6.1 has it.
+    jkt: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ConfirmedKey {
+    kty: String,
+    crv: Option<String>,
+    x: Option<String>,
+}
+
+impl Confirmation {
+    /// Whether this is the Ed25519 key that is meant. One that is named in another way, or is of another kind, is not.
+    fn is_of(&self, key: &[u8; 32]) -> bool {
+        let x = URL_SAFE_NO_PAD.encode(key);
+        let is_key = |jwk: &ConfirmedKey| {
+            jwk.kty == "OKP" && jwk.crv.as_deref() == Some("Ed25519") && jwk.x.as_ref() == Some(&x)
+        };
+        let is_thumbprint = |jkt: &String| {
+            // The members that the key needs, in this order and without blanks (RFC 8037 §2).
+            let digest = Sha256::digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#));
+            *jkt == URL_SAFE_NO_PAD.encode(digest)
+        };
+        match (&self.jwk, &self.jkt) {
+            (None, None) => false,
+            (jwk, jkt) => jwk.as_ref().is_none_or(is_key) && jkt.as_ref().is_none_or(is_thumbprint),
+        }
+    }
 }
 
 impl Claims {
@@ -164,14 +202,15 @@ impl TokenKeys {
     #[doc(hidden)]
     pub fn admits(text: &str, audience: Option<String>, token: &str, room: &str) -> Option<bool> {
         let keys = Self::parse(Path::new("keys"), text, audience).ok()?;
-        Some(keys.check(Some(token), room).is_ok())
+        Some(keys.check(Some(token), room, &[0; 32]).is_ok())
     }
 
-    /// Checks the token of somebody who wants to join `room`.
+    /// Checks the token of somebody who wants to join `room` with a key. That it is the bearer's own key the other members
+    /// check, by the signature of its hello.
     ///
     /// # Errors
     /// [`Refusal::Unauthorized`], with a reason for people that tells nothing of the keys.
-    pub(crate) fn check(&self, token: Option<&str>, room: &str) -> Result<Grant, Refused> {
+    pub(crate) fn check(&self, token: Option<&str>, room: &str, key: &[u8; 32]) -> Result<Grant, Refused> {
         let refused = |why: &'static str| (Refusal::Unauthorized, why.into());
         let token = token.ok_or(refused("a token is needed to join"))?;
         let claims = self.claims(token).map_err(|kind| refused(explain(&kind)))?;
@@ -181,6 +220,9 @@ impl TokenKeys {
         }
         if !claims.is_for(room) {
             return Err(refused("the token is for another room"));
+        }
+        if claims.cnf.as_ref().is_some_and(|confirmation| !confirmation.is_of(key)) {
+            return Err(refused("the token is for another key"));
         }
         if !claims.permits("join") {
             return Err(refused("the token does not permit to join"));

@@ -180,3 +180,33 @@ for (const browser of ["chromium", "firefox"] as const) {
     expect((await moderator.state()).peers).toEqual([witness.id]);
   });
 }
+
+for (const browser of ["chromium", "firefox"] as const) {
+  test(`${browser}: a token may be for the key of one page`, async ({ open, room, admission }) => {
+    const { server, mint } = admission;
+    const page = await open(browser, { server });
+    const key = await page.run(
+      async ({ peerloom, kept }, { url, room }) => {
+        return new Promise<string>((known) => {
+          const token = async ({ publicKey }: { publicKey: Promise<string> }) => {
+            known(await publicKey);
+            return new Promise<string>((give) => {
+              kept.give = give;
+            });
+          };
+          kept.joined = peerloom.join(url, { room, token }).then((joined) => joined.self.id);
+        });
+      },
+      { url: server.url, room },
+    );
+    expect(key).toMatch(/^[\w-]{43}$/);
+    const token = mint("--room", room, "--cnf", key);
+    const thief = await open(browser, { server });
+    expect(await refusal(thief, server, room, token)).toMatchObject({ code: "unauthorized" });
+    const id = await page.run(({ kept }, token) => {
+      (kept.give as (token: string) => void)(token);
+      return kept.joined as Promise<string>;
+    }, token);
+    expect(id).toHaveLength(22);
+  });
+}

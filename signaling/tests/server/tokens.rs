@@ -226,6 +226,56 @@ async fn a_token_may_have_to_name_the_service() {
 }
 
 #[tokio::test]
+async fn a_token_may_be_for_one_key_alone() {
+    let server = usual().await;
+    // The key and the thumbprint of RFC 8037, appendix A.
+    let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    let thumbprint = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+    let key: [u8; 32] = URL_SAFE_NO_PAD.decode(x).unwrap().try_into().unwrap();
+    let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
+    let bound = |cnf: &Value| signed(&with(claims("r"), "cnf", cnf.clone()));
+    let by = |key, token: &str| Join { key, ..bringing("r", token) };
+    let mut one_bit_off = key;
+    one_bit_off[31] ^= 1;
+    for cnf in [
+        json!({ "jwk": jwk }),
+        json!({ "jkt": thumbprint }),
+        json!({ "jwk": jwk, "jkt": thumbprint, "kid": "whatever" }),
+    ] {
+        let token = bound(&cnf);
+        Client::join(&server, by(key, &token)).await;
+        for other in [one_bit_off, [1; 32], [0; 32]] {
+            let mut thief = Client::join_unanswered(&server, by(other, &token)).await;
+            let why = thief.assert_refused(Refusal::Unauthorized).await;
+            assert_eq!(why, "the token is for another key");
+        }
+    }
+    let spoiled = |name: &str, value: Value| json!({ "jwk": with(jwk.clone(), name, value) });
+    for cnf in [
+        json!({}),
+        json!({ "kid": x }),
+        json!({ "x5t#S256": thumbprint }),
+        json!({ "jkt": x }),
+        json!({ "jkt": "" }),
+        json!({ "jkt": format!("{thumbprint}=") }),
+        json!({ "jwk": {} }),
+        json!({ "jwk": { "kty": "OKP", "x": x } }),
+        json!({ "jwk": jwk, "jkt": x }),
+        spoiled("kty", json!("EC")),
+        spoiled("crv", json!("X25519")),
+        spoiled("x", json!("")),
+        spoiled("x", json!(format!("{x}="))),
+        json!({ "jwk": { "kty": "oct", "k": x } }),
+        json!([jwk]),
+        json!(x),
+        json!(true),
+    ] {
+        let mut refused = Client::join_unanswered(&server, by(key, &bound(&cnf))).await;
+        refused.assert_refused(Refusal::Unauthorized).await;
+    }
+}
+
+#[tokio::test]
 async fn a_token_may_permit_less() {
     let server = usual().await;
     let permitting = |all: Value| signed(&with(claims("r"), "perm", all));
@@ -298,7 +348,8 @@ async fn a_token_made_by_the_program_lets_in() {
         room_prefix: None,
         subject: Some("ada".to_owned()),
         audience: None,
-        permissions: Some(vec!["join".to_owned()]),
+        permissions: Some(vec!["join".to_owned(), "kick".to_owned()]),
+        cnf: None,
         room_cap: Some(5),
         lifetime: 600,
     };
