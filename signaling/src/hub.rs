@@ -9,12 +9,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use peerloom_protocol::bounded::{List, Text};
 use peerloom_protocol::codec;
 use peerloom_protocol::id::PeerId;
+use peerloom_protocol::limits::MAX_ROOM_MEMBERS;
 use peerloom_protocol::signal::{
     EnvelopeBytes, Join, LeaveReason, Member, Refusal, ServerMessage, TaggedCard, Welcome,
 };
@@ -22,7 +23,7 @@ use peerloom_protocol::signal::{
 use crate::bans::{Bans, Marks};
 use crate::config::{Limits, RelayRates};
 use crate::outbox::{Outbox, OutboxLimits};
-use crate::rate::{Rate, TokenBucket};
+use crate::rate::{Fanout, Rate, TokenBucket};
 use crate::relay::{Relay, WAIT_FOR_OUTBOX, WAIT_WHEN_OFF};
 use crate::room::{Departure, Kicked, Newcomer, Room, Told, is_room_name};
 use crate::token::Grant;
@@ -167,10 +168,22 @@ impl Hub {
         announce(Member { id, epoch, hello, card: None, given: None }, entered.told);
         drop(inside);
         tracing::info!(member = epoch, room_size = size, "member joined");
-        let Grant { may_relay, may_kick, .. } = grant;
-        let relayable = full(own);
-        let hub = self.clone();
-        Ok(Seat { hub, room: shared, id, epoch, outbox, may_relay, may_kick, relayable, left: false })
+        Ok(Seat {
+            hub: self.clone(),
+            room: shared,
+            id,
+            epoch,
+            outbox,
+            may_relay: grant.may_relay,
+            may_kick: grant.may_kick,
+            relayable: full(own),
+            // In a larger room than there are, it would be no bound at all.
+            fanout: grant
+                .relay_fanout
+                .filter(|most| *most < MAX_ROOM_MEMBERS)
+                .map(|most| Box::new(Fanout::new(most))),
+            left: false,
+        })
     }
 
     /// Closes every connection with [`Refusal::GoingAway`] and lets nobody in any more.
@@ -308,6 +321,8 @@ pub(crate) struct Seat {
     may_kick: bool,
     /// What may still be relayed for this member; without meaning when relaying is off.
     relayable: TokenBucket,
+    /// To how many others, if not to all.
+    fanout: Option<Box<Fanout<PeerId>>>,
     left: bool,
 }
 
@@ -347,7 +362,8 @@ impl Seat {
         let cost = relay.cost();
         let mut inside = self.room.lock();
         let own_wait = self.relayable.wait(cost, member, now);
-        let wait = own_wait.max(inside.relayable.wait(cost, room, now));
+        let fanout_wait = self.fanout.as_mut().map_or(Duration::ZERO, |fanout| fanout.wait(&relay.to, now));
+        let wait = own_wait.max(inside.relayable.wait(cost, room, now)).max(fanout_wait);
         if !own_wait.is_zero() {
             return Err(relay.throttled(wait));
         }
@@ -364,6 +380,9 @@ impl Seat {
         // Neither refuses: there was nothing to wait for.
         self.relayable.take(cost, member, now);
         inside.relayable.take(cost, room, now);
+        if let Some(fanout) = &mut self.fanout {
+            fanout.count(relay.to, now);
+        }
         Ok(())
     }
 

@@ -42,6 +42,9 @@ pub struct TokenOptions {
     /// The room is not entered when it holds so many already
     #[arg(long, value_name = "N")]
     pub room_cap: Option<u32>,
+    /// To how many different members packets are passed on for the bearer within a second
+    #[arg(long, value_name = "N")]
+    pub relay_fanout: Option<u32>,
     /// How long it is good for
     #[arg(long, value_name = "SECONDS", default_value_t = 600,
         value_parser = clap::value_parser!(u64).range(1..=MAX_LIFETIME.as_secs()))]
@@ -75,6 +78,8 @@ struct Claims {
     #[serde(skip_serializing_if = "Option::is_none")]
     room_cap: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    relay_fanout: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     perm: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<serde_json::Value>,
@@ -88,8 +93,18 @@ struct Claims {
 /// # Panics
 /// When the operating system has no random numbers to give for a new key.
 pub fn mint(options: TokenOptions) -> Result<String, MintError> {
-    let TokenOptions { key, room, room_prefix, subject, audience, permissions, cnf, room_cap, lifetime } =
-        options;
+    let TokenOptions {
+        key,
+        room,
+        room_prefix,
+        subject,
+        audience,
+        permissions,
+        cnf,
+        room_cap,
+        relay_fanout,
+        lifetime,
+    } = options;
     let (id, secret) = read_or_make(&key)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let claims = Claims {
@@ -100,6 +115,7 @@ pub fn mint(options: TokenOptions) -> Result<String, MintError> {
         room,
         room_prefix,
         room_cap,
+        relay_fanout,
         perm: permissions,
         cnf: cnf.map(|x| json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": x } })),
     };

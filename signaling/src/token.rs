@@ -80,6 +80,8 @@ pub(crate) struct Grant {
     pub(crate) may_kick: bool,
     /// Whom the token names.
     pub(crate) subject: Option<String>,
+    /// To how many different members at most it passes them on within a second.
+    pub(crate) relay_fanout: Option<usize>,
     /// The room is not entered when it holds so many already; the server's own limit counts too.
     pub(crate) room_cap: usize,
 }
@@ -87,7 +89,7 @@ pub(crate) struct Grant {
 impl Grant {
     /// What everybody may where no token is asked for. Nobody sends others away there.
     pub(crate) fn everything() -> Self {
-        Self { may_relay: true, may_kick: false, subject: None, room_cap: usize::MAX }
+        Self { may_relay: true, relay_fanout: None, may_kick: false, subject: None, room_cap: usize::MAX }
     }
 }
 
@@ -99,6 +101,7 @@ struct Claims {
     room: Option<String>,
     room_prefix: Option<String>,
     room_cap: Option<usize>,
+    relay_fanout: Option<usize>,
     perm: Option<Vec<String>>,
     cnf: Option<Confirmation>,
 }
@@ -160,7 +163,8 @@ impl Claims {
 
     fn grant(self) -> Grant {
         Grant {
-            may_relay: self.permits("relay"),
+            may_relay: self.permits("relay") && self.relay_fanout != Some(0),
+            relay_fanout: self.relay_fanout,
             // One that says nothing of permissions was made by somebody who thought of members, not of moderators.
             may_kick: self.names("kick"),
             subject: self.sub,

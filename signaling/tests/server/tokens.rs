@@ -12,7 +12,7 @@ use peerloom_protocol::signal::{ClientMessage, Join, Refusal, ServerMessage};
 use peerloom_signaling::{Config, TokenKeys, TokenKeysError, TokenOptions, mint};
 use serde_json::{Value, json};
 
-use crate::common::{Client, Server, join};
+use crate::common::{Client, Server, join, relay};
 
 pub(crate) const SECRET: [u8; 32] = [7; 32];
 
@@ -293,6 +293,45 @@ async fn a_token_may_permit_less() {
 }
 
 #[tokio::test]
+async fn a_token_may_be_for_packets_to_a_few() {
+    async fn next_packet(client: &mut Client) -> Vec<u8> {
+        loop {
+            if let ServerMessage::Relayed { packet, .. } = client.recv().await {
+                return packet.to_vec();
+            }
+        }
+    }
+    let server = usual().await;
+    let few = |most: i32| bringing("r", &signed(&with(claims("r"), "relay_fanout", json!(most))));
+    let (mut sender, _) = Client::join(&server, few(2)).await;
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(Client::join(&server, bringing("r", &signed(&claims("r")))).await);
+        sender.joined().await;
+    }
+    let [(one, one_id), (two, two_id), (three, three_id)] = &mut others[..] else { panic!() };
+    // The second, and the first again, are within the bound; the third is one past it.
+    for (to, packet) in [(&*one_id, b"1"), (two_id, b"2"), (one_id, b"3"), (three_id, b"4")] {
+        sender.send(relay(to, packet)).await;
+    }
+    match sender.recv().await {
+        ServerMessage::Throttled { to, wait_ms, .. } => {
+            assert_eq!(to, three_id.id);
+            assert!(wait_ms <= 1_000, "{wait_ms}");
+            tokio::time::sleep(std::time::Duration::from_millis(wait_ms.into())).await;
+        }
+        other => panic!("{other:?}"),
+    }
+    sender.send(relay(three_id, b"5")).await;
+    assert_eq!([next_packet(one).await, next_packet(one).await], [b"1", b"3"]);
+    assert_eq!(next_packet(two).await, b"2");
+    assert_eq!(next_packet(three).await, b"5");
+    let (silent, _) = Client::join(&server, few(0)).await;
+    assert_eq!(silent.policy, Some(ServerMessage::RelayPolicy { bytes_per_second: 0, burst: 0 }));
+    Client::join_unanswered(&server, few(-1)).await.assert_refused(Refusal::Unauthorized).await;
+}
+
+#[tokio::test]
 async fn a_token_may_be_for_a_small_room() {
     let server = usual().await;
     let token = signed(&with(claims("r"), "room_cap", json!(2)));
@@ -351,6 +390,7 @@ async fn a_token_made_by_the_program_lets_in() {
         permissions: Some(vec!["join".to_owned(), "kick".to_owned()]),
         cnf: None,
         room_cap: Some(5),
+        relay_fanout: Some(8),
         lifetime: 600,
     };
     let first = mint(options.clone()).unwrap();
