@@ -209,6 +209,8 @@ pub enum Refusal {
     Kicked,
     /// Kind 15: this member's admission token does not permit what it asked for. The connection goes on.
     Forbidden,
+    /// Kind 16: who may join cannot be found out at the moment.
+    Unavailable,
 }
 
 impl Refusal {
@@ -231,6 +233,7 @@ impl Refusal {
             Self::Unauthorized => "unauthorized",
             Self::Kicked => "kicked",
             Self::Forbidden => "forbidden",
+            Self::Unavailable => "admission-unavailable",
         }
     }
 
@@ -249,6 +252,7 @@ impl Refusal {
                 | Self::PeerGone
                 | Self::SlowConsumer
                 | Self::GoingAway
+                | Self::Unavailable
         )
     }
 
@@ -270,6 +274,7 @@ impl Refusal {
             Self::TooLong => close::TOO_LONG,
             Self::Unauthorized => close::UNAUTHORIZED,
             Self::Kicked => close::KICKED,
+            Self::Unavailable => close::UNAVAILABLE,
         }
     }
 }
@@ -306,6 +311,8 @@ pub mod close {
     pub const UNAUTHORIZED: u16 = 4010;
     /// Sent away by a member.
     pub const KICKED: u16 = 4011;
+    /// Nobody can say who is to be admitted.
+    pub const UNAVAILABLE: u16 = 4012;
     /// From a client: it gives this connection up and will come back. Closing without a code would be a goodbye.
     pub const WILL_RETURN: u16 = 4100;
 }

@@ -13,6 +13,7 @@ export type ErrorCode =
   | "going-away"
   | "replaced"
   | "unauthorized"
+  | "admission-unavailable"
   | "kicked"
   | "forbidden"
   | "token-failed"

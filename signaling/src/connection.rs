@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -23,6 +24,7 @@ use tokio::time::{sleep, timeout};
 use crate::App;
 use crate::admission::AddressPermit;
 use crate::config::Limits;
+use crate::gate::{self, Decision, Later};
 use crate::hub::{Refused, Seat, encode};
 use crate::outbox::{Next, Outbox};
 use crate::rate::TokenBucket;
@@ -70,11 +72,27 @@ pub(crate) struct Connection {
     _behind_proxy: Option<AddressPermit>,
     /// Set once the client has joined.
     seat: Option<Seat>,
+    /// Set while it is not known whether the client may join.
+    asking: Option<Box<Asking>>,
     /// Messages the client may still send.
     bucket: TokenBucket,
     unsent: Unsent,
     /// When there was last a sign of life, or when one was asked for.
     alive_at: Instant,
+}
+
+/// A join that an answer is awaited about.
+struct Asking {
+    join: Join,
+    answer: Later,
+    /// What came in one frame with it.
+    then: Vec<ClientMessage>,
+}
+
+impl fmt::Debug for Asking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Asking")
+    }
 }
 
 /// What goes out besides the outbox, and whether anything can.
@@ -99,7 +117,17 @@ impl Connection {
         let now = Instant::now();
         let bucket = TokenBucket::full(app.config.limits.messages, now);
         let unsent = Unsent::default();
-        Self { socket, app, client, _behind_proxy: behind_proxy, seat: None, bucket, unsent, alive_at: now }
+        Self {
+            socket,
+            app,
+            client,
+            _behind_proxy: behind_proxy,
+            seat: None,
+            asking: None,
+            bucket,
+            unsent,
+            alive_at: now,
+        }
     }
 
     /// Serves the client until it is gone. `early` is what came with the upgrade: a join, or why there can be none.
@@ -161,9 +189,10 @@ impl Connection {
                     return Err((Refusal::GoingAway, "the server is going down").into());
                 }
                 () = timer.as_mut() => {
-                    if !joined {
+                    if self.seat.is_none() {
                         return Err((Refusal::JoinTimeout, "no join came in time").into());
                     }
+                    joined = true;
                     let now = Instant::now();
                     let alive_until = self.alive_at + if pinged { pong_timeout } else { ping_interval };
                     if now < alive_until {
@@ -187,6 +216,11 @@ impl Connection {
     /// # Cancel safety
     /// Nothing is lost when this is dropped.
     async fn exchange(&mut self) -> Result<Option<Result<Message, axum::Error>>, End> {
+        if let Some(asking) = &mut self.asking {
+            // Nothing is read meanwhile, and nobody else waits. The time for joining runs.
+            let grant = asking.answer.as_mut().await?;
+            self.admitted(grant)?;
+        }
         let Self { socket, seat: Some(seat), unsent, alive_at, .. } = self else {
             return Ok(self.socket.next().await);
         };
@@ -262,12 +296,7 @@ impl Connection {
                 self.count()?; // Packets have limits of their own.
             }
             counted = true;
-            if let Some(reply) = self.handle_record(record.map_err(unreadable)?)? {
-                if replies.is_empty() {
-                    replies = codec::frame();
-                }
-                codec::push(&mut replies, &reply);
-            }
+            self.reply_to(record.map_err(unreadable)?, &mut replies)?;
         }
         if !counted {
             self.count()?; // Kinds this version does not know are skipped, but not free.
@@ -276,6 +305,11 @@ impl Connection {
     }
 
     fn handle_record(&mut self, message: ClientMessage) -> Result<Option<ServerMessage>, End> {
+        if let Some(asking) = &mut self.asking {
+            // No more than one frame has room for: nothing is read until the answer has come.
+            asking.then.push(message);
+            return Ok(None);
+        }
         let Some(seat) = &self.seat else {
             return match message {
                 ClientMessage::Join(join) => self.join(join).map(|()| None),
@@ -310,11 +344,44 @@ impl Connection {
     }
 
     fn join(&mut self, join: Join) -> Result<(), End> {
-        let grant = match &self.app.config.token_keys {
-            Some(keys) => keys.check(join.token.as_deref(), &join.room, &join.key)?,
-            None => Grant::everything(),
-        };
+        match gate::decide(&self.app.config, &join) {
+            Decision::Now(grant) => self.enter(join, grant?),
+            Decision::Later(answer) => {
+                self.asking = Some(Box::new(Asking { join, answer, then: Vec::new() }));
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes into the room, as it was permitted.
+    fn enter(&mut self, join: Join, grant: Grant) -> Result<(), End> {
         self.seat = Some(self.app.hub.join(join, grant)?);
+        Ok(())
+    }
+
+    /// The answer about a join has come: goes in, and does what else was said with the join.
+    fn admitted(&mut self, grant: Grant) -> Result<(), End> {
+        let Some(asking) = self.asking.take() else { return Ok(()) };
+        let Asking { join, then, .. } = *asking;
+        self.enter(join, grant)?;
+        self.alive_at = Instant::now();
+        let mut replies = Vec::new();
+        for message in then {
+            self.reply_to(message, &mut replies)?;
+        }
+        let waiting = self.seat.as_ref().map_or(0, |seat| seat.outbox().len());
+        self.unsent.reply = (!replies.is_empty()).then(|| (Message::Binary(replies.into()), waiting));
+        Ok(())
+    }
+
+    /// Does what a message says, and adds the answer to those before it.
+    fn reply_to(&mut self, message: ClientMessage, replies: &mut Vec<u8>) -> Result<(), End> {
+        if let Some(reply) = self.handle_record(message)? {
+            if replies.is_empty() {
+                *replies = codec::frame();
+            }
+            codec::push(replies, &reply);
+        }
         Ok(())
     }
 

@@ -13,7 +13,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::token::{LEAST_SECRET_BYTES, MAX_LIFETIME, signing_key};
+use crate::keys::{LEAST_SECRET_BYTES, signing_key};
+use crate::token::MAX_LIFETIME;
 
 /// Makes a token for trying admission out, signed with HS256, and prints it.
 #[derive(Clone, Debug, Args)]

@@ -5,8 +5,10 @@
 mod cards;
 mod common;
 mod drain;
+mod endpoint;
 mod flood;
 mod garbage;
+mod key_sources;
 mod kick;
 mod origins;
 mod pages;
@@ -18,3 +20,4 @@ mod rooms;
 mod silence;
 mod slow_consumer;
 mod tokens;
+mod webhook;

@@ -20,7 +20,7 @@ fn key_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/keys").join(name)
 }
 
-fn read_key(name: &str) -> Vec<u8> {
+pub(crate) fn read_key(name: &str) -> Vec<u8> {
     std::fs::read(key_file(name)).unwrap()
 }
 
