@@ -15,7 +15,7 @@ use crate::endpoint::{Answer, Endpoint};
 use crate::tokens::{SECRET, bringing, claims, keys, read, read_key, server, signed, symmetric, with};
 
 /// The public half of `keys/ed25519.pem` as a JSON Web Key: the last 32 bytes of its DER.
-fn ed25519(kid: &str) -> Value {
+pub(crate) fn ed25519(kid: &str) -> Value {
     let pem = String::from_utf8(read_key("ed25519.pub.pem")).unwrap();
     let text: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
     let der = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
@@ -28,7 +28,7 @@ fn rsa() -> Value {
 }
 
 /// A token for room `r`, signed by `keys/ed25519.pem` under this name.
-fn token(kid: &str) -> String {
+pub(crate) fn token(kid: &str) -> String {
     let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
     encode(&header, &claims("r"), &EncodingKey::from_ed_pem(&read_key("ed25519.pem")).unwrap()).unwrap()
 }
@@ -41,7 +41,7 @@ async fn server_with(endpoint: &Endpoint) -> Server {
     server(TokenKeys::at(&endpoint.url(), None).unwrap()).await
 }
 
-async fn refusal(server: &Server, token: &str) -> Refusal {
+pub(crate) async fn refusal(server: &Server, token: &str) -> Refusal {
     let mut client = Client::join_unanswered(server, bringing("r", token)).await;
     match client.recv().await {
         ServerMessage::Refused { refusal, .. } => {

@@ -19,5 +19,6 @@ mod resume;
 mod rooms;
 mod silence;
 mod slow_consumer;
+mod tls;
 mod tokens;
 mod webhook;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use peerloom_protocol::signal::Refusal;
@@ -33,6 +34,13 @@ pub(crate) fn program() -> Command {
         }
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The same, trusting the certificates that this authority of `keys` has signed, and nobody else.
+pub(crate) fn program_trusting(authority: &Path) -> Command {
+    let mut command = program();
+    command.env("SSL_CERT_FILE", authority).env_remove("SSL_CERT_DIR");
     command
 }
 

@@ -16,7 +16,7 @@ use crate::common::{Client, Server, join, relay};
 
 pub(crate) const SECRET: [u8; 32] = [7; 32];
 
-fn key_file(name: &str) -> PathBuf {
+pub(crate) fn key_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/keys").join(name)
 }
 
