@@ -215,11 +215,23 @@ impl Hub {
         // Otherwise replaced by a newer connection, or sent away: the others know already.
     }
 
-    /// Sends a member of a room away, and keeps it away. `None` when it knows none of that id.
-    fn kick(&self, room: &SharedRoom, id: PeerId, reason: &str, now: Instant) -> Option<()> {
+    /// Sends a member away from the room of one who may do so, and keeps it away.
+    fn kick(
+        &self,
+        by: &Seat,
+        to: PeerId,
+        epoch: u32,
+        reason: &str,
+        now: Instant,
+    ) -> Result<(), ServerMessage> {
+        let room = &*by.room;
         let mut table = self.table();
         let mut inside = room.lock();
-        let Kicked { departure, marks, seat } = inside.room.kick(id)?;
+        if inside.room.seat(by.id, by.epoch).is_none() {
+            return Err(forbidden()); // It was sent away itself, and does not know it yet.
+        }
+        let unknown = ServerMessage::Left { id: to, epoch, reason: LeaveReason::Lost };
+        let Kicked { departure, marks, seat } = inside.room.kick(to).ok_or(unknown)?;
         table.bans.add(&marks, now);
         match seat {
             Some(outbox) => {
@@ -230,7 +242,7 @@ impl Hub {
             // It had left before, and may still be connected to others, who are to cut it off.
             None => tell(&inside.room, departure),
         }
-        Some(())
+        Ok(())
     }
 
     /// A member is out of its room: counts it, and tells the others.
@@ -392,11 +404,9 @@ impl Seat {
     /// [`Refusal::Forbidden`] when this member may not. [`LeaveReason::Lost`] when none of that id is known.
     pub(crate) fn kick(&self, to: PeerId, epoch: u32, reason: &str) -> Result<(), ServerMessage> {
         if !self.may_kick {
-            let detail = Text::cut("your token does not permit to kick");
-            return Err(ServerMessage::Refused { refusal: Refusal::Forbidden, detail });
+            return Err(forbidden());
         }
-        let kicked = self.hub.kick(&self.room, to, reason, Instant::now());
-        kicked.ok_or(ServerMessage::Left { id: to, epoch, reason: LeaveReason::Lost })
+        self.hub.kick(self, to, epoch, reason, Instant::now())
     }
 
     /// Keeps cards for newcomers.
@@ -421,6 +431,11 @@ impl Drop for Seat {
 
 /// What may be relayed when nothing is.
 const NOTHING: Rate = Rate { per_second: 0, burst: 0 };
+
+fn forbidden() -> ServerMessage {
+    let detail = Text::cut("your token does not permit to kick");
+    ServerMessage::Refused { refusal: Refusal::Forbidden, detail }
+}
 
 fn peer_gone(to: PeerId, epoch: u32) -> ServerMessage {
     ServerMessage::Refused {
@@ -497,6 +512,31 @@ mod tests {
         assert!(matches!(next(&watcher), ServerMessage::Joined(_)));
         assert_eq!(next(&watcher), ServerMessage::Left { id, epoch, reason: LeaveReason::Lost });
         assert_eq!((hub.member_count(), hub.room_count()), (1, 1));
+    }
+
+    #[test]
+    fn of_two_who_kick_each_other_the_first_is_left() {
+        let hub = hub();
+        let moderator = Grant { may_kick: true, ..Grant::everything() };
+        let [one, two] = [1, 2].map(|key| {
+            let join = Join { key: [key; 32], ..join("r", random()) };
+            hub.join(join, moderator.clone()).unwrap()
+        });
+        assert_eq!(one.kick(two.id, two.epoch, "you first"), Ok(()));
+        assert_eq!(two.outbox().next(), Next::Close(Refusal::Kicked));
+        // Its connection has not noticed yet.
+        assert!(matches!(
+            two.kick(one.id, one.epoch, "no, you"),
+            Err(ServerMessage::Refused { refusal: Refusal::Forbidden, .. })
+        ));
+        assert_eq!((hub.member_count(), hub.room_count()), (1, 1));
+        drop(two);
+        assert_eq!((hub.member_count(), hub.room_count()), (1, 1));
+        // Whoever kicks itself is gone, and its room with it.
+        assert_eq!(one.kick(one.id, one.epoch, ""), Ok(()));
+        assert_eq!((hub.member_count(), hub.room_count()), (0, 0));
+        drop(one);
+        assert_eq!((hub.member_count(), hub.room_count()), (0, 0));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub struct TokenOptions {
     #[arg(long, value_name = "NAME")]
     pub audience: Option<String>,
     /// What it permits: join, relay, kick. Repeatable, or with commas. Without this join and relay
-    #[arg(long = "perm", alias = "permissions", value_name = "NAME", value_delimiter = ',')]
+    #[arg(long = "perm", value_name = "NAME", value_delimiter = ',')]
     pub permissions: Option<Vec<String>>,
     /// The Ed25519 key that its bearer must join with, as base64url
     #[arg(long, value_name = "KEY")]
