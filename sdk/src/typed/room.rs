@@ -126,7 +126,17 @@ impl Builder {
     where
         F: Future<Output = Option<String>> + 'static,
     {
-        self.token = Some(TokenSource(Rc::new(move || Box::pin(source()))));
+        self.token = Some(TokenSource::Any(Rc::new(move || Box::pin(source()))));
+        self
+    }
+
+    /// The same for tokens that are good with the key of this page alone, by their claim `cnf`: the source is given the Ed25519
+    /// public key as base64url, the `x` of a JSON Web Key. It is called a moment later than the other, when the key is known.
+    pub fn token_for_key<F>(mut self, source: impl Fn(String) -> F + 'static) -> Self
+    where
+        F: Future<Output = Option<String>> + 'static,
+    {
+        self.token = Some(TokenSource::Key(Rc::new(move |key| Box::pin(source(key)))));
         self
     }
 

@@ -61,7 +61,22 @@ type Token = Pin<Box<dyn Future<Output = Option<String>>>>;
 
 /// Gives admission tokens.
 #[derive(Clone)]
-pub(super) struct TokenSource(pub(super) Rc<dyn Fn() -> Token>);
+pub(super) enum TokenSource {
+    /// For anybody.
+    Any(Rc<dyn Fn() -> Token>),
+    /// For the owner of our public key, as base64url.
+    Key(Rc<dyn Fn(String) -> Token>),
+}
+
+impl TokenSource {
+    /// Asks for a token; None as long as the key that it is to be for is not known.
+    fn ask(&self, key: Option<&[u8; 32]>) -> Option<Token> {
+        match self {
+            Self::Any(give) => Some(give()),
+            Self::Key(give) => key.map(|key| give(identity::key_text(key))),
+        }
+    }
+}
 
 impl std::fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -90,6 +105,10 @@ pub(super) struct Shared {
     events: Vec<mpsc::Sender<RoomEvent>>,
     joined: Option<oneshot::Sender<Result<PeerId, Error>>>,
     token: Option<TokenSource>,
+    /// A token is wanted as soon as our key is known.
+    token_wanted: bool,
+    /// Ours, once something was signed with it.
+    key: Option<[u8; 32]>,
     accepted: Option<Accepted>,
     /// Who waits for a peer to be sent away.
     pub(super) kicks: Vec<(PeerId, oneshot::Sender<Result<(), KickError>>)>,
@@ -123,6 +142,8 @@ impl Shared {
             events: Vec::new(),
             joined: Some(joined),
             token,
+            token_wanted: false,
+            key: None,
             accepted,
             kicks: Vec::new(),
             peers: BTreeMap::new(),
@@ -172,12 +193,38 @@ impl RoomSink {
     fn driver(&self) -> Option<Rc<Driver>> {
         self.0.upgrade()?.borrow().driver.upgrade()
     }
+
+    /// Asks the application for a token, now or when our key is known.
+    fn ask_for_token(&self, shared: &mut Shared) {
+        let token = match &shared.token {
+            Some(source) => source.ask(shared.key.as_ref()),
+            None => Some(Box::pin(async { None }) as Token),
+        };
+        shared.token_wanted = token.is_none();
+        let (Some(token), room) = (token, self.0.clone()) else { return };
+        // The core asks before there is a handle to answer by, so this comes later in any case.
+        spawn_local(async move {
+            let token = token.await;
+            let driver = room.upgrade().and_then(|shared| shared.borrow().driver.upgrade());
+            if let Some(driver) = driver {
+                driver.give_token(token);
+            }
+        });
+    }
 }
 
 impl Sink for RoomSink {
     fn sign(&self, number: u32, seed: &[u8; 32], message: &[u8]) {
+        let signed = identity::sign(seed, message);
+        if let Some(shared) = self.0.upgrade() {
+            let shared = &mut *shared.borrow_mut();
+            shared.key = Some(signed.key);
+            if shared.token_wanted {
+                self.ask_for_token(shared);
+            }
+        }
         if let Some(driver) = self.driver() {
-            driver.signed(number, Some(identity::sign(seed, message)));
+            driver.signed(number, Some(signed));
         }
     }
 
@@ -201,21 +248,7 @@ impl Sink for RoomSink {
                 }
                 return;
             }
-            Event::TokenWanted => {
-                let (source, room) = (shared.token.clone(), self.0.clone());
-                // The core asks before there is a handle to answer by, so this comes later in any case.
-                spawn_local(async move {
-                    let token = match source {
-                        Some(TokenSource(source)) => source().await,
-                        None => None,
-                    };
-                    let driver = room.upgrade().and_then(|shared| shared.borrow().driver.upgrade());
-                    if let Some(driver) = driver {
-                        driver.give_token(token);
-                    }
-                });
-                return;
-            }
+            Event::TokenWanted => return self.ask_for_token(shared),
             Event::PeerJoined { id, metadata } => {
                 shared.peers.insert(*id, metadata.clone());
                 RoomEvent::PeerJoined(*id, metadata.clone())
