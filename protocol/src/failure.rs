@@ -43,7 +43,7 @@ impl RoomError {
 }
 
 /// Why a member was not sent away.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KickError {
     /// Our admission token does not permit it.

@@ -152,7 +152,7 @@ pub(crate) struct Room {
     renew_cards_at: Option<u64>,
     members: SortedMap<PeerId, Member>,
     /// Members that the server was asked to send away, and until when it may answer.
-    kicks: SortedMap<PeerId, u64>,
+    kicks: Vec<(PeerId, u64)>,
     next_connection: u32,
     notices: VecDeque<Notice>,
     /// Goodbyes are on their way until then.
@@ -204,7 +204,7 @@ impl Room {
             fill: None,
             renew_cards_at: None,
             members: SortedMap::default(),
-            kicks: SortedMap::default(),
+            kicks: Vec::new(),
             next_connection: 1,
             notices: VecDeque::new(),
             leaving_until: None,
@@ -364,7 +364,7 @@ impl Room {
             self.token_until,
             self.fill.map(|fill| fill.at),
             self.renew_cards_at,
-            self.kicks.values().copied().min(),
+            self.kicks.iter().map(|(_, until)| *until).min(),
             members,
         ])
     }
@@ -437,7 +437,7 @@ impl Room {
                         self.drop_cards();
                         self.members.values_mut().for_each(|member| member.listing = Listing::Away);
                         self.notices.push_back(Notice::ServerLost);
-                        self.fail_kicks(&KickError::NoServer);
+                        self.settle_kicks(Err(KickError::NoServer), None, u64::MAX);
                     }
                     self.notify(Event::Signaling(state));
                 }
@@ -446,7 +446,7 @@ impl Room {
                     self.drop_cards();
                     self.warm_up(now);
                 }
-                ServerEvent::Forbidden => self.fail_kicks(&KickError::Forbidden),
+                ServerEvent::Forbidden => self.settle_kicks(Err(KickError::Forbidden), None, u64::MAX),
                 ServerEvent::Failed(error) => return self.close(Some(error)),
             }
         }
@@ -470,7 +470,7 @@ impl Room {
         if self.fill.is_some_and(|fill| fill.at <= now) {
             self.fill_cards_unless_busy(now);
         }
-        self.kicks_timed_out(now);
+        self.settle_kicks(Err(KickError::NoServer), None, now);
         self.for_each_link(|link| link.timed_out(now));
     }
 

@@ -1,6 +1,7 @@
 //! Rooms on a fake clock: what members are told when peers come, go, crash, and when the server is lost.
 
 use peerloom_protocol::action::{Event, Input, PeerPath, SignalingState};
+use peerloom_protocol::bounded::Text;
 use peerloom_protocol::failure::{KickError, LinkError, RoomError};
 use peerloom_protocol::id::PeerId;
 use peerloom_protocol::signal::{LeaveReason, Refusal};
@@ -409,14 +410,14 @@ fn who_leaves_while_a_token_is_made_does_not_join() {
 
 fn kick_done(world: &World, peer: usize) -> Vec<Result<(), KickError>> {
     let done = |(_, event): &(u64, Event)| match event {
-        Event::KickDone(_, result) => Some(result.clone()),
+        Event::KickDone(_, result) => Some(*result),
         _ => None,
     };
     world.events(peer).iter().filter_map(done).collect()
 }
 
 fn kick(world: &mut World, by: usize, id: PeerId) {
-    world.feed(by, Input::Kick(id, "spam".try_into().unwrap()));
+    world.feed(by, Input::Kick(id, Text::cut("spam")));
 }
 
 #[test]

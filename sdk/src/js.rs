@@ -116,8 +116,8 @@ impl Sink for JsSink {
                 self.tell("failed", Some(*id), none, error_object(error.code(), &error.to_string()));
             }
             Event::KickDone(id, result) => {
-                let error = result.clone().err().map_or(none.clone(), |error| Error::from(error).into());
-                self.tell("kicked", Some(*id), none, error);
+                let error = result.err().map(|error| error_object(error.code(), &error.to_string()));
+                self.tell("kicked", Some(*id), none, error.unwrap_or(JsValue::NULL));
             }
             Event::Closed(error) => {
                 let error = error.as_ref().map(|error| error_object(error.code(), &error.to_string()));

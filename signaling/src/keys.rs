@@ -93,7 +93,7 @@ enum Source {
         seen: Mutex<Option<Look>>,
     },
     Url {
-        endpoint: Endpoint,
+        endpoint: Box<Endpoint>,
         /// Between two attempts for tokens that name a key which is not known.
         pause: Duration,
         /// The last attempt. Held while one is under way, so that all who wait for keys wait for the same.
@@ -149,7 +149,7 @@ impl TokenKeys {
     /// As [`TokenKeys::at`].
     #[doc(hidden)]
     pub fn at_every(url: &str, audience: Option<String>, pause: Duration) -> Result<Self, TokenKeysError> {
-        let endpoint = Endpoint::parse(url)?;
+        let endpoint = Box::new(Endpoint::parse(url)?);
         let fetched = tokio::sync::Mutex::new(None);
         Ok(Self::new(audience, Source::Url { endpoint, pause, fetched }, Vec::new()))
     }

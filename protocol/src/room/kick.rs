@@ -20,7 +20,8 @@ impl Room {
             return self.notify(Event::KickDone(id, Err(KickError::NoServer)));
         }
         let epoch = member.epoch;
-        if self.kicks.insert(id, now + timing::KICK_MS).is_none() {
+        if !self.kicks.iter().any(|(known, _)| *known == id) {
+            self.kicks.push((id, now + timing::KICK_MS));
             self.server.send(&ClientMessage::Kick { to: id, epoch, reason });
         }
     }
@@ -31,29 +32,22 @@ impl Room {
         let is_listed = |listing| listing == Listing::Listed;
         let is_news = self.members.get(&id).is_some_and(|m| m.epoch == epoch && is_listed(m.listing));
         match reason {
-            LeaveReason::Kicked => self.settle_kick(id, Ok(())),
-            LeaveReason::Lost if !is_news => self.settle_kick(id, Err(KickError::PeerGone)),
+            LeaveReason::Kicked => self.settle_kicks(Ok(()), Some(id), u64::MAX),
+            LeaveReason::Lost if !is_news => {
+                self.settle_kicks(Err(KickError::PeerGone), Some(id), u64::MAX);
+            }
             _ => {}
         }
     }
 
-    /// None of the kicks under way comes to anything.
-    pub(super) fn fail_kicks(&mut self, error: &KickError) {
-        for id in std::mem::take(&mut self.kicks).keys() {
-            self.notify(Event::KickDone(id, Err(error.clone())));
-        }
-    }
-
-    pub(super) fn kicks_timed_out(&mut self, now: u64) {
-        let late: Vec<_> = self.kicks.iter().filter(|(_, until)| **until <= now).map(|(id, _)| id).collect();
-        for id in late {
-            self.settle_kick(id, Err(KickError::NoServer));
-        }
-    }
-
-    fn settle_kick(&mut self, id: PeerId, result: Result<(), KickError>) {
-        if self.kicks.remove(&id).is_some() {
-            self.notify(Event::KickDone(id, result));
+    /// Tells what came of the kicks under way: of one member, or of all, whose time is up by then.
+    pub(super) fn settle_kicks(&mut self, result: Result<(), KickError>, of: Option<PeerId>, due: u64) {
+        for (id, until) in std::mem::take(&mut self.kicks) {
+            if until <= due && of.is_none_or(|of| of == id) {
+                self.notify(Event::KickDone(id, result));
+            } else {
+                self.kicks.push((id, until));
+            }
         }
     }
 }

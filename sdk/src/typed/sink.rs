@@ -272,7 +272,7 @@ impl Sink for RoomSink {
             Event::KickDone(id, result) => {
                 for (_, kick) in shared.kicks.extract_if(.., |(peer, _)| peer == id) {
                     // Whoever dropped the receiver no longer wants to know.
-                    let _ = kick.send(result.clone());
+                    let _ = kick.send(*result);
                 }
                 return;
             }

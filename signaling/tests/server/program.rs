@@ -174,6 +174,8 @@ fn help_explains_every_flag_with_its_variable() {
         "HOST",
         "PORT",
         "ALLOW_ORIGIN",
+        "TOKEN_KEYS_URL",
+        "ADMISSION_URL",
         "WWW",
         "MAX_CONNECTIONS",
         "RELAY_RATE",

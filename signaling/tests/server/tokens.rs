@@ -250,6 +250,15 @@ async fn a_token_may_be_for_one_key_alone() {
             assert_eq!(why, "the token is for another key");
         }
     }
+    // A thief who writes its own key into the token has no signature for that, nor for a token without one.
+    let stolen = bound(&json!({ "jwk": jwk }));
+    let [header, _, signature] = stolen.split('.').collect::<Vec<_>>()[..] else { panic!() };
+    let own = json!({ "jwk": with(jwk.clone(), "x", json!(URL_SAFE_NO_PAD.encode([1; 32]))) });
+    for claims in [with(claims("r"), "cnf", own), claims("r")] {
+        let forged = format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let mut thief = Client::join_unanswered(&server, by([1; 32], &forged)).await;
+        thief.assert_refused(Refusal::Unauthorized).await;
+    }
     let spoiled = |name: &str, value: Value| json!({ "jwk": with(jwk.clone(), name, value) });
     for cnf in [
         json!({}),
