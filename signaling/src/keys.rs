@@ -235,7 +235,10 @@ impl TokenKeys {
         let Ok(Some((now, read))) = read.await else { return };
         *seen.lock().unwrap_or_else(PoisonError::into_inner) = now;
         match read {
-            Ok(keys) => self.set(keys),
+            Ok(keys) => {
+                tracing::info!(keys = keys.len(), "the file of keys has changed");
+                self.set(keys);
+            }
             Err(error) => tracing::warn!(%error, "the keys of tokens stay as they were"),
         }
     }
@@ -250,7 +253,6 @@ impl TokenKeys {
     }
 
     fn set(&self, keys: Vec<Key>) {
-        tracing::info!(keys = keys.len(), "took over the keys of tokens");
         *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = keys.into();
     }
 }
