@@ -351,6 +351,10 @@ impl Page {
             4 => drop(self.node.open_stream(*PEER, "mine")),
             5 => drop(self.node.write_stream(*PEER, id, payload)),
             6 if what & 16 == 0 => self.node.cancel_stream(*PEER, id, "enough"),
+            6 if what & 32 == 0 => {
+                let reason = "enough".try_into().expect("short");
+                self.node.handle(self.now, Input::Kick(*PEER, reason));
+            }
             6 => self.node.stream_consumed(*PEER, id, usize::from(what)),
             _ => drop(self.node.call(*PEER, 0, payload, Some(self.now + 500))),
         }

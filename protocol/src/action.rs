@@ -8,11 +8,11 @@ use std::ops::Range;
 
 use crate::call::CallFault;
 use crate::channel::FrameError;
-use crate::failure::{LinkError, RoomError};
+use crate::failure::{KickError, LinkError, RoomError};
 use crate::id::{PeerId, ResumeToken};
 use crate::identity::{Signed, Verdict};
 use crate::safety::{BadCommitment, SafetyCode};
-use crate::signal::LeaveReason;
+use crate::signal::{LeaveReason, ReasonText};
 use crate::stream::StreamFault;
 
 /// The driver's handle for one RTCPeerConnection, given out by the core and never used twice.
@@ -58,6 +58,8 @@ pub enum Input {
     TimedOut,
     /// The network came back or changed.
     Online,
+    /// Have the server send this member away, for a reason told to it; [`Event::KickDone`] tells what came of it.
+    Kick(PeerId, ReasonText),
     /// Stop, once what was sent has arrived or a few seconds have passed: say goodbye to everyone. Final.
     Leave,
     /// The page goes away: say goodbye to everyone at once. Final.
@@ -89,6 +91,7 @@ impl std::fmt::Debug for Input {
             Self::ConnectionLost(id) => write!(f, "ConnectionLost({id:?})"),
             Self::TimedOut => f.write_str("TimedOut"),
             Self::Online => f.write_str("Online"),
+            Self::Kick(id, _) => write!(f, "Kick({id:?})"),
             Self::Leave => f.write_str("Leave"),
             Self::Unload => f.write_str("Unload"),
             Self::Suspend => f.write_str("Suspend"),
@@ -359,6 +362,9 @@ pub enum Event {
         /// What was wrong.
         error: Violation,
     },
+    /// What came of [`Input::Kick`]: the peer was sent away, or why it was not. All that wait for the same peer are told at
+    /// once.
+    KickDone(PeerId, Result<(), KickError>),
     /// The room is over: left (`None`), or ended by this error.
     Closed(Option<RoomError>),
 }

@@ -46,6 +46,32 @@ impl RoomError {
     }
 }
 
+/// Why a member was not sent away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KickError {
+    /// Our admission token does not permit it.
+    #[error("this member may send nobody away: its admission token does not permit \"kick\"")]
+    Forbidden,
+    /// It is not in the room, or has left by itself meanwhile.
+    #[error("the peer is not in the room")]
+    PeerGone,
+    /// The server was lost before it answered, or did not answer in time.
+    #[error("the signaling server is lost, or does not answer")]
+    NoServer,
+}
+
+impl KickError {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Forbidden => "forbidden",
+            Self::PeerGone => "peer-gone",
+            Self::NoServer => "signaling-unreachable",
+        }
+    }
+}
+
 /// Why there is no connection to a peer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

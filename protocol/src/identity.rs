@@ -12,6 +12,7 @@
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
+use crate::base64::{self, Form};
 use crate::codec::push_varint;
 use crate::id::{PeerId, ReturnSecret};
 use crate::octets;
@@ -79,6 +80,11 @@ pub fn sign(seed: &[u8; 32], message: &[u8]) -> Signed {
 pub fn verify(signed: &Signed, message: &[u8]) -> bool {
     let signature = Signature::from_bytes(&signed.signature);
     VerifyingKey::from_bytes(&signed.key).is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
+}
+
+/// A public key as text: the `x` of its JSON Web Key (RFC 8037 §2), in base64url.
+pub fn key_text(key: &[u8; 32]) -> String {
+    base64::encode(Form::Url, key)
 }
 
 /// What the driver found out about an identity.

@@ -5,6 +5,7 @@
 //! it, which holds the sessions.
 
 mod joining;
+mod kick;
 mod presence;
 mod proof;
 mod trust;
@@ -14,7 +15,7 @@ use std::collections::VecDeque;
 
 use crate::action::{Command, ConnectionId, Event, Input, SignalingState};
 use crate::control::Control;
-use crate::failure::{LinkError, RoomError};
+use crate::failure::{KickError, LinkError, RoomError};
 use crate::hello::{Hello, SessionHello};
 use crate::id::{PeerId, ResumeToken};
 use crate::identity::Secrets;
@@ -161,6 +162,8 @@ pub(crate) struct Room {
     /// Of a room with a passphrase: who has not shown yet to know it.
     strangers: Vec<Stranger>,
     guesses: Guesses,
+    /// Members that the server was asked to send away, and until when it may answer.
+    kicks: Vec<(PeerId, u64)>,
     next_connection: u32,
     notices: VecDeque<Notice>,
     /// Goodbyes are on their way until then.
@@ -218,6 +221,7 @@ impl Room {
             members: SortedMap::default(),
             strangers: Vec::new(),
             guesses: Guesses::default(),
+            kicks: Vec::new(),
             next_connection: 1,
             notices: VecDeque::new(),
             leaving_until: None,
@@ -387,6 +391,7 @@ impl Room {
             self.token_until,
             self.fill.map(|fill| fill.at),
             self.renew_cards_at,
+            self.kicks.iter().map(|(_, until)| *until).min(),
             members,
         ])
     }
@@ -431,6 +436,7 @@ impl Room {
                 self.server.online(now);
                 self.for_each_link(|link| link.retry(now));
             }
+            Input::Kick(id, reason) => self.kick(now, id, reason),
             Input::Leave | Input::Unload => self.leave(now),
             // The node sees to these.
             Input::Suspend | Input::Resume => {}
@@ -459,6 +465,7 @@ impl Room {
                         self.drop_cards();
                         self.members.values_mut().for_each(|member| member.listing = Listing::Away);
                         self.notices.push_back(Notice::ServerLost);
+                        self.settle_kicks(Err(KickError::NoServer), None, u64::MAX);
                     }
                     self.notify(Event::Signaling(state));
                 }
@@ -467,6 +474,7 @@ impl Room {
                     self.drop_cards();
                     self.warm_up(now);
                 }
+                ServerEvent::Forbidden => self.settle_kicks(Err(KickError::Forbidden), None, u64::MAX),
                 ServerEvent::Failed(error) => return self.close(Some(error)),
             }
         }
@@ -490,6 +498,7 @@ impl Room {
         if self.fill.is_some_and(|fill| fill.at <= now) {
             self.fill_cards_unless_busy(now);
         }
+        self.settle_kicks(Err(KickError::NoServer), None, now);
         self.for_each_link(|link| link.timed_out(now));
     }
 

@@ -18,6 +18,8 @@ pub(crate) enum ServerEvent {
     State(SignalingState),
     /// Back-off is over: warm up and join.
     Rejoin,
+    /// What we asked for is not permitted to us: of what a member asks for, a kick alone can be.
+    Forbidden,
     /// Over for good.
     Failed(RoomError),
 }
@@ -193,6 +195,8 @@ impl ServerLink {
     fn refused(&mut self, now: u64, refusal: Refusal, detail: String) {
         if refusal == Refusal::PeerGone {
             // Its `Left` is on the way or was read already.
+        } else if refusal == Refusal::Forbidden {
+            self.events.push_back(ServerEvent::Forbidden);
         } else if refusal.is_passing() || refusal == Refusal::Replaced && self.is_stray(now) {
             self.last_refusal = Some(RoomError::Refused(refusal, detail));
             self.close_socket();

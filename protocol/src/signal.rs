@@ -26,6 +26,8 @@ pub type CardBytes = Bytes<{ limits::MAX_CARD_BYTES }>;
 pub type EnvelopeBytes = Bytes<{ limits::MAX_SIGNAL_BYTES }>;
 /// A sealed packet of a session on its way through the server, opaque to it: see [`crate::seal`].
 pub type PacketBytes = Bytes<{ limits::MAX_PACKET_BYTES }>;
+/// Why a member is sent away, for people.
+pub type ReasonText = Text<{ limits::MAX_ERROR_TEXT_BYTES }>;
 /// An admission token.
 pub type TokenText = Text<{ limits::MAX_TOKEN_BYTES }>;
 
@@ -97,10 +99,21 @@ pub enum ClientMessage {
         /// The packet.
         packet: PacketBytes,
     },
+    /// Kind 6: send a member away, and keep it away for a while. Only for those whose token permits it; others are told
+    /// [`Refusal::Forbidden`]. The answer is the [`ServerMessage::Left`] that everybody is told, with
+    /// [`LeaveReason::Kicked`]; or with [`LeaveReason::Lost`], and to the sender alone, when no such member is known.
+    Kick {
+        /// Who.
+        to: PeerId,
+        /// The [`Member::epoch`] that the sender knows. A later stay of the same member is meant as well.
+        epoch: u32,
+        /// Told to the member, in [`Refusal::Kicked`].
+        reason: ReasonText,
+    },
 }
 
 impl Message for ClientMessage {
-    const KINDS: u32 = 6;
+    const KINDS: u32 = 7;
 }
 
 /// Another member of the room.
@@ -143,6 +156,8 @@ pub enum LeaveReason {
     /// The server heard nothing from it for too long, or it said that it will come back. Its network may be gone for a
     /// while, and it may live on.
     Silent,
+    /// Another member sent it away.
+    Kicked,
 }
 
 impl LeaveReason {
@@ -153,6 +168,7 @@ impl LeaveReason {
             Self::Lost => "lost",
             Self::Evicted => "evicted",
             Self::Silent => "silent",
+            Self::Kicked => "kicked",
         }
     }
 }
@@ -189,6 +205,12 @@ pub enum Refusal {
     TooLong,
     /// Kind 13: the admission token is missing, wrong or expired.
     Unauthorized,
+    /// Kind 14: a member has sent this one away, or did so a while ago.
+    Kicked,
+    /// Kind 15: this member's admission token does not permit what it asked for. The connection goes on.
+    Forbidden,
+    /// Kind 16: who may join cannot be found out at the moment.
+    Unavailable,
 }
 
 impl Refusal {
@@ -209,7 +231,15 @@ impl Refusal {
             Self::Version => "version-mismatch",
             Self::TooLong => "message-too-long",
             Self::Unauthorized => "unauthorized",
+            Self::Kicked => "kicked",
+            Self::Forbidden => "forbidden",
+            Self::Unavailable => "admission-unavailable",
         }
+    }
+
+    /// Whether the connection goes on after this refusal.
+    pub fn goes_on(self) -> bool {
+        matches!(self, Self::PeerGone | Self::Forbidden)
     }
 
     /// Whether joining again later can succeed, with nothing changed by the application.
@@ -222,6 +252,7 @@ impl Refusal {
                 | Self::PeerGone
                 | Self::SlowConsumer
                 | Self::GoingAway
+                | Self::Unavailable
         )
     }
 
@@ -235,13 +266,15 @@ impl Refusal {
             Self::ServerFull => close::SERVER_FULL,
             Self::RateLimited => close::RATE_LIMITED,
             Self::JoinTimeout => close::JOIN_TIMEOUT,
-            Self::PeerGone => close::NORMAL,
+            Self::PeerGone | Self::Forbidden => close::NORMAL,
             Self::Replaced => close::REPLACED,
             Self::SlowConsumer => close::SLOW_CONSUMER,
             Self::GoingAway => close::GOING_AWAY,
             Self::Version => close::VERSION,
             Self::TooLong => close::TOO_LONG,
             Self::Unauthorized => close::UNAUTHORIZED,
+            Self::Kicked => close::KICKED,
+            Self::Unavailable => close::UNAVAILABLE,
         }
     }
 }
@@ -276,6 +309,10 @@ pub mod close {
     pub const VERSION: u16 = 4009;
     /// Not admitted.
     pub const UNAUTHORIZED: u16 = 4010;
+    /// Sent away by a member.
+    pub const KICKED: u16 = 4011;
+    /// Nobody can say who is to be admitted.
+    pub const UNAVAILABLE: u16 = 4012;
     /// From a client: it gives this connection up and will come back. Closing without a code would be a goodbye.
     pub const WILL_RETURN: u16 = 4100;
 }
@@ -306,7 +343,7 @@ pub enum ServerMessage {
         /// The envelope.
         envelope: EnvelopeBytes,
     },
-    /// Kind 4: something was refused. Unless it is [`Refusal::PeerGone`], the server closes next.
+    /// Kind 4: something was refused. Unless it [goes on](Refusal::goes_on), the server closes next.
     Refused {
         /// What was wrong.
         refusal: Refusal,

@@ -37,6 +37,8 @@ pub const SOCKET_IDLE_MS: u64 = 6_000;
 pub const SOCKET_PONG_MS: u64 = 5_000;
 /// The same when paths to peers have fallen silent or the network changed, which makes a dead socket likely.
 pub const SOCKET_CHECK_MS: u64 = 1_500;
+/// The server's time to send a member away that it is asked to.
+pub const KICK_MS: u64 = 10_000;
 /// A page that looks later than this after either was over was busy, and what the server said may wait to be read: the
 /// server has as long again.
 pub const SOCKET_LATE_MS: u64 = 250;

@@ -68,6 +68,11 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
         any::<u32>().prop_map(|nonce| ClientMessage::Ping { nonce }),
         (id(), any::<u32>(), bytes::<PacketBytes>(500))
             .prop_map(|(to, epoch, packet)| ClientMessage::Relay { to, epoch, packet }),
+        (id(), any::<u32>(), text(256)).prop_map(|(to, epoch, reason)| ClientMessage::Kick {
+            to,
+            epoch,
+            reason
+        }),
     ]
 }
 
@@ -84,9 +89,9 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
         Just(LeaveReason::Lost),
         Just(LeaveReason::Evicted),
         Just(LeaveReason::Silent),
+        Just(LeaveReason::Kicked),
     ];
-    let refusal =
-        prop_oneof![Just(Refusal::BadMessage), Just(Refusal::PeerGone), Just(Refusal::Unauthorized)];
+    let refusal = prop_oneof![Just(Refusal::BadMessage), Just(Refusal::PeerGone), Just(Refusal::Forbidden)];
     prop_oneof![
         (id(), any::<u32>(), members)
             .prop_map(|(id, epoch, members)| { ServerMessage::Welcome(Welcome { id, epoch, members }) }),

@@ -3,7 +3,7 @@
 use peerloom_protocol::call::{CallError, CallFailure, CallFault, code};
 use peerloom_protocol::channel::{FrameError, SendError};
 use peerloom_protocol::codec::CodecError;
-use peerloom_protocol::failure::{LinkError, RoomError};
+use peerloom_protocol::failure::{KickError, LinkError, RoomError};
 use peerloom_protocol::hello::ProtocolError;
 use peerloom_protocol::safety::BadCommitment;
 use peerloom_protocol::signal::{LeaveReason, Refusal};
@@ -25,7 +25,7 @@ fn row(document: &str, code: &str) -> bool {
 #[test]
 fn every_code_is_explained() {
     let refusals: Vec<Refusal> = all();
-    assert_eq!(refusals.len(), 14);
+    assert_eq!(refusals.len(), 17);
     let protocol = || ProtocolError::BadLabel("x".into());
     let mut codes: Vec<_> = refusals.iter().map(|refusal| refusal.code()).collect();
     codes.extend([
@@ -35,6 +35,9 @@ fn every_code_is_explained() {
         RoomError::BadSecret.code(),
         RoomError::BadPassphrase.code(),
         BadCommitment.code(),
+        KickError::Forbidden.code(),
+        KickError::PeerGone.code(),
+        KickError::NoServer.code(),
         LinkError::NoPath.code(),
         LinkError::PeerGaveUp.code(),
         LinkError::Forged.code(),
@@ -91,10 +94,9 @@ fn every_code_is_explained() {
 #[test]
 fn refusals_stand_in_the_wire_format_with_number_and_close_code() {
     for (kind, refusal) in all::<Refusal>().into_iter().enumerate() {
-        let close =
-            if refusal == Refusal::PeerGone { "none".to_owned() } else { refusal.close_code().to_string() };
-        let does = match (refusal, refusal.is_passing()) {
-            (Refusal::PeerGone, _) => "goes on",
+        let close = if refusal.goes_on() { "none".to_owned() } else { refusal.close_code().to_string() };
+        let does = match (refusal.goes_on(), refusal.is_passing()) {
+            (true, _) => "goes on",
             (_, true) => "joins again with back-off",
             (_, false) => "gives up",
         };

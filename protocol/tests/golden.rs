@@ -152,6 +152,8 @@ fn every_vector_of_the_document_is_what_is_sent() {
     golden.message("client-deposit", &ClientMessage::Deposit { replace: false, cards: deposit });
     golden.message("client-ping", &ClientMessage::Ping { nonce: 1000 });
     golden.message("client-relay", &ClientMessage::Relay { to: id(0x22), epoch: 300, packet: packet() });
+    let reason = "spam".try_into().unwrap();
+    golden.message("client-kick", &ClientMessage::Kick { to: id(0x22), epoch: 300, reason });
 
     let members = vec![member()].try_into().unwrap();
     let welcome = Welcome { id: id(0x11), epoch: 301, members };

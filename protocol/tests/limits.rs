@@ -89,6 +89,7 @@ fn what_clients_say() {
     });
     edge("envelope", limits::MAX_SIGNAL_BYTES, |len| reads(Fields::of(2).zeros(16).count(1).long(len)));
     edge("packet", limits::MAX_PACKET_BYTES, |len| reads(Fields::of(5).zeros(16).count(1).long(len)));
+    edge("reason", limits::MAX_ERROR_TEXT_BYTES, |len| reads(Fields::of(6).zeros(16).count(1).long(len)));
     let tagged = |len| Fields::default().count(7).long(len);
     edge("deposited cards", limits::MAX_CARDS, |count| reads(Fields::of(3).byte(0).list(count, &tagged(9))));
     edge("deposited card", limits::MAX_CARD_BYTES, |len| reads(Fields::of(3).byte(0).list(1, &tagged(len))));

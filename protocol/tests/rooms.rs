@@ -1,9 +1,10 @@
 //! Rooms on a fake clock: what members are told when peers come, go, crash, and when the server is lost.
 
-use peerloom_protocol::action::{Event, PeerPath, SignalingState};
-use peerloom_protocol::failure::LinkError;
-use peerloom_protocol::failure::RoomError;
-use peerloom_protocol::signal::LeaveReason;
+use peerloom_protocol::action::{Event, Input, PeerPath, SignalingState};
+use peerloom_protocol::bounded::Text;
+use peerloom_protocol::failure::{KickError, LinkError, RoomError};
+use peerloom_protocol::id::PeerId;
+use peerloom_protocol::signal::{LeaveReason, Refusal};
 use peerloom_protocol::sim::{Faults, Tokens, World};
 
 fn two() -> (World, usize, usize) {
@@ -405,4 +406,74 @@ fn who_leaves_while_a_token_is_made_does_not_join() {
     world.run_for(2_000);
     assert!(world.tokens_brought().is_empty());
     assert_eq!(world.events(a).last().unwrap().1, Event::Closed(None));
+}
+
+fn kick_done(world: &World, peer: usize) -> Vec<Result<(), KickError>> {
+    let done = |(_, event): &(u64, Event)| match event {
+        Event::KickDone(_, result) => Some(*result),
+        _ => None,
+    };
+    world.events(peer).iter().filter_map(done).collect()
+}
+
+fn kick(world: &mut World, by: usize, id: PeerId) {
+    world.feed(by, Input::Kick(id, Text::cut("spam")));
+}
+
+#[test]
+fn a_member_that_is_kicked_is_gone_for_everybody_and_does_not_come_back_by_itself() {
+    let (mut world, a, b) = two();
+    let c = world.join("demo");
+    world.run_for(3_000);
+    let id = world.id(b).unwrap();
+    kick(&mut world, a, id);
+    kick(&mut world, a, id);
+    world.run_for(20_000);
+    assert_eq!(kick_done(&world, a), [Ok(())], "told once, however often it was asked for");
+    for other in [a, c] {
+        assert_eq!(world.last_event(other, id), Some(&Event::PeerLeft(id, LeaveReason::Kicked)));
+        assert!(!world.connected(other, b));
+    }
+    let reason = Some(RoomError::Refused(Refusal::Kicked, "spam".to_owned()));
+    assert_eq!(world.events(b).last().map(|(_, event)| event), Some(&Event::Closed(reason)));
+    assert_eq!(world.live_connections(b), 0);
+    assert!(world.connected(a, c));
+}
+
+#[test]
+fn who_may_not_kick_is_told_so_and_nothing_else_happens() {
+    let mut world = World::new(1, Faults { kicks: false, ..Faults::default() });
+    let (a, b) = (world.join("demo"), world.join("demo"));
+    world.run_for(3_000);
+    let id = world.id(b).unwrap();
+    kick(&mut world, a, id);
+    world.run_for(20_000);
+    assert_eq!(kick_done(&world, a), [Err(KickError::Forbidden)]);
+    assert!(world.connected(a, b));
+    assert!(!world.events(a).iter().any(|(_, event)| matches!(event, Event::Closed(_))));
+}
+
+#[test]
+fn a_kick_that_cannot_be_answered_is_told() {
+    let (mut world, a, b) = two();
+    let id = world.id(b).unwrap();
+    kick(&mut world, a, PeerId([9; 16]));
+    world.run_for(100);
+    assert_eq!(kick_done(&world, a), [Err(KickError::PeerGone)], "a stranger");
+    // The server goes with the question.
+    kick(&mut world, a, id);
+    world.kill_server();
+    world.run_for(1_000);
+    assert_eq!(kick_done(&world, a)[1..], [Err(KickError::NoServer)]);
+    kick(&mut world, a, id);
+    world.run_for(100);
+    assert_eq!(kick_done(&world, a)[2..], [Err(KickError::NoServer)], "there is none to ask");
+    assert!(world.connected(a, b));
+    // It is back, and the other is not: connected, but nobody that the server knows.
+    world.set_socket_dead(b, true);
+    world.start_server();
+    world.run_for(3_000);
+    kick(&mut world, a, id);
+    world.run_for(12_000);
+    assert_eq!(kick_done(&world, a)[3..], [Err(KickError::PeerGone)]);
 }

@@ -40,6 +40,7 @@ fn run(seed: u64, trace: bool) -> Result<(), String> {
         throttle_percent: below(10),
         relay_loss_percent: [0, 0, 0, 5][below(4) as usize],
         relay_replay_percent: [0, 0, 0, 10][below(4) as usize],
+        ..Faults::NONE
     };
     let relay =
         [RelayMode::First, RelayMode::First, RelayMode::Fallback, RelayMode::Never][below(4) as usize];

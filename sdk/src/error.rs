@@ -4,8 +4,9 @@ use peerloom_protocol::call::CallError;
 #[cfg(feature = "typed")]
 use peerloom_protocol::call::{CallFailure, code};
 use peerloom_protocol::channel::SendError;
-use peerloom_protocol::failure::LinkError;
-use peerloom_protocol::failure::RoomError;
+#[cfg(feature = "typed")]
+use peerloom_protocol::failure::KickError;
+use peerloom_protocol::failure::{LinkError, RoomError};
 use peerloom_protocol::hello::ProtocolError;
 use peerloom_protocol::safety::BadCommitment;
 use peerloom_protocol::stream::StreamError;
@@ -21,6 +22,10 @@ pub enum Error {
     /// No connection to a peer.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// A peer was not sent away.
+    #[cfg(feature = "typed")]
+    #[error(transparent)]
+    Kick(#[from] KickError),
     /// The declared channels or the metadata are not allowed.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
@@ -94,6 +99,8 @@ impl Error {
         match self {
             Self::Room(error) => error.code(),
             Self::Link(error) => error.code(),
+            #[cfg(feature = "typed")]
+            Self::Kick(error) => error.code(),
             Self::Protocol(error) => error.code(),
             Self::Send(error) => error.code(),
             Self::Stream(error) => error.code(),

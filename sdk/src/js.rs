@@ -123,6 +123,10 @@ impl Sink for JsSink {
             Event::PeerFailed(id, error) => {
                 self.tell("failed", Some(*id), none, error_object(error.code(), &error.to_string()));
             }
+            Event::KickDone(id, result) => {
+                let error = result.err().map(|error| error_object(error.code(), &error.to_string()));
+                self.tell("kicked", Some(*id), none, error.unwrap_or(JsValue::NULL));
+            }
             Event::Closed(error) => {
                 let error = error.as_ref().map(|error| error_object(error.code(), &error.to_string()));
                 self.tell("closed", None, none, error.unwrap_or(JsValue::NULL));
@@ -382,6 +386,7 @@ impl NativeRoom {
             "drop" => driver.cancel_call(peer, call),
             // The event `code` tells what comes of it.
             "compare" => driver.compare(peer)?,
+            "kick" => driver.kick(peer, &text()),
             // An answer, or with a code in `more` a failure. A call that was cancelled must not be answered.
             _ => match more.as_string() {
                 Some(code) => driver.answer(peer, call, Err((&code, &text()))),

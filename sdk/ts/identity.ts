@@ -56,7 +56,8 @@ const SHARE_BYTES = 32;
 const [VALID, FORGED, NOT_ACCEPTED] = [0, 1, 2];
 
 /**
- * Signs, where no peer is given, or checks what a peer is said to have signed, and asks the application about it.
+ * Signs, where no peer is given, or checks what a peer is said to have signed, and asks the application about it. Gives what
+ * came of it: the key and the signature, or the number of a verdict.
  * @internal
  */
 export async function witness(
@@ -68,7 +69,7 @@ export async function witness(
   accepted: Accepted | undefined,
   memory: Memory | undefined,
   words: Passphrase | undefined,
-): Promise<void> {
+): Promise<Uint8Array | number | undefined> {
   let answer: Uint8Array | number | undefined;
   try {
     if (peer === "") answer = await (memory?.sign(message) ?? sign(given, message));
@@ -85,6 +86,7 @@ export async function witness(
     if (peer !== "") answer = FORGED;
   }
   native()?.witnessed(number, answer);
+  return answer;
 }
 
 async function accepts(accepted: Accepted | undefined, peer: string): Promise<boolean> {

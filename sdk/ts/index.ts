@@ -33,6 +33,8 @@ export type {
   RoomStats,
   Security,
   SignalingState,
+  TokenRequest,
+  TokenSource,
   UndeliveredEvent,
 } from "./room.js";
 export { type CallContext, type CallHandler, type CallOptions, Rpc } from "./rpc.js";

@@ -3,7 +3,7 @@ import { type KnownBy, knowPassphrase, recall } from "./identity.js";
 import { writeJson } from "./json.js";
 import { loadModule } from "./module.js";
 import type { Protocol } from "./protocol.js";
-import { type Room, RoomBase } from "./room.js";
+import { type Room, RoomBase, type TokenSource } from "./room.js";
 import type { Json } from "./schema.js";
 import { NativeRoom } from "./wasm/peerloom.js";
 
@@ -78,9 +78,10 @@ export interface JoinOptions<P extends Protocol> {
   readonly pinned?: readonly string[] | ((id: string) => boolean | Promise<boolean>);
   /**
    * Gives an admission token, where the server asks for one. Called for each join, also when the server was lost and is
-   * joined again, and given 10 seconds: nothing is joined meanwhile.
+   * joined again, and given 10 seconds: nothing is joined meanwhile. A token that is to be good with the key of this page alone
+   * needs `publicKey`.
    */
-  readonly token?: () => string | Promise<string>;
+  readonly token?: TokenSource;
   /** How long the first join may take, in milliseconds (10,000 by default). A lost server is joined again for ever. */
   readonly timeoutMs?: number;
   /** Ends joining when it aborts, and leaves the room when it aborts later. */

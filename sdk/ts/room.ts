@@ -11,6 +11,7 @@ import type { ChannelDefinition, MessageOf, Protocol, RpcDefinition } from "./pr
 import type { Memory } from "./remember.js";
 import type { Rpc } from "./rpc.js";
 import type { Json } from "./schema.js";
+import { base64url } from "./secret.js";
 import { Settled } from "./settled.js";
 import type { PeerStream } from "./stream.js";
 import type { NativeRoom } from "./wasm/peerloom.js";
@@ -22,7 +23,7 @@ export type SignalingState = "connecting" | "connected" | "reconnecting" | "clos
 export interface PeerEvent {
   readonly peer: Peer;
   readonly state: "joined" | "connected" | "suspended" | "resumed" | "left";
-  /** Why it left: `left` (said goodbye) or `lost` (nothing was heard from it any more). */
+  /** Why it left: `left` (said goodbye), `lost` (nothing was heard from it any more) or `kicked` (a member sent it away). */
   readonly reason?: string;
 }
 
@@ -106,6 +107,8 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   /** In the order of the core's numbers: sorted by label as bytes of UTF-8. So are the methods. */
   readonly #byIndex: Channel<unknown>[] = [];
   readonly #exchange: Exchange;
+  /** Who waits for a peer to be sent away, by its id. */
+  readonly #kicks = new Map<string, Settled<void>[]>();
   readonly #waiting: Waiting = { queued: new Map(), confirmed: new Map() };
   readonly #listeners: { readonly [E in keyof RoomEvents]: Listeners<RoomEvents[E]> } = {
     peer: new Listeners(),
@@ -133,6 +136,10 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   readonly #secret: string | undefined;
   readonly #hasPassphrase: boolean;
   readonly #token: TokenSource | undefined;
+  #keyIs!: (key: string) => void;
+  readonly #publicKey = new Promise<string>((resolve) => {
+    this.#keyIs = resolve;
+  });
   /** Why there was none, last time. */
   #tokenCause: unknown;
   /** Settled when the room is let in, or is not. */
@@ -283,6 +290,30 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     meeting.known = "known";
   }
 
+  /**
+   * Has the server send a peer away, and keep it away for ten minutes and a half. It is told the reason, of which 256 bytes
+   * arrive; the server reads it too. Needs an admission token with the permission `kick`. Resolves when the peer is gone.
+   *
+   * @throws PeerloomError `forbidden`, `peer-gone`, `signaling-unreachable` when the server is lost before it has answered,
+   * or `closed`
+   */
+  kick(peer: Peer, reason = ""): Promise<void> {
+    const kick = new Settled<void>();
+    if (this.#native === undefined) {
+      kick.reject(new PeerloomError("closed", "the room is closed"));
+    } else {
+      this.#kicks.set(peer.id, [...(this.#kicks.get(peer.id) ?? []), kick]);
+      this.#native.exchange("kick", peer.id, 0, reason, undefined);
+    }
+    return kick.promise;
+  }
+
+  #kicked(id: string, error: PeerloomError | undefined): void {
+    const waiting = this.#kicks.get(id) ?? [];
+    this.#kicks.delete(id);
+    for (const kick of waiting) kick.settle(undefined, error);
+  }
+
   /** Bytes so far, by the way they went. */
   stats(): RoomStats {
     if (this.#native !== undefined) this.#stats = readTraffic(this.#native);
@@ -320,7 +351,9 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         if (kind === "witness") {
           const bytes = detail as Uint8Array<ArrayBuffer>;
           const message = more as Uint8Array<ArrayBuffer>;
-          void witness(() => this.#native, id, number, bytes, message, this.#accepted, memory, words);
+          const done = witness(() => this.#native, id, number, bytes, message, this.#accepted, memory, words);
+          // Ours, where no peer is named.
+          if (id === "") void done.then((signed) => this.#keyKnown(signed));
           return;
         }
         const peer = this.#peers.get(id);
@@ -358,6 +391,9 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
       case "queued":
         settle(this.#waiting.queued, detail as number, error);
         break;
+      case "kicked":
+        this.#kicked(id, error);
+        break;
       case "confirmed": {
         const [ticket, ...outcomes] = detail as [number, ...string[]];
         settle(this.#waiting.confirmed, ticket, outcomes);
@@ -371,11 +407,16 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     }
   }
 
+  #keyKnown(signed: Uint8Array | number | undefined): void {
+    if (signed instanceof Uint8Array) this.#keyIs(base64url(signed.subarray(0, 32)));
+  }
+
   async #giveToken(): Promise<void> {
     let token: string | undefined;
     try {
       // Later, as the core asks before there is a handle to answer by.
-      token = await Promise.resolve().then(() => this.#token?.());
+      const publicKey = this.#publicKey;
+      token = await Promise.resolve().then(() => this.#token?.({ publicKey }));
       this.#tokenCause = undefined;
     } catch (cause) {
       this.#tokenCause = cause;
@@ -460,6 +501,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     for (const ticket of queued.keys())
       settle(queued, ticket, new PeerloomError("closed", "the room is closed"));
     for (const ticket of confirmed.keys()) settle(confirmed, ticket, []);
+    for (const id of this.#kicks.keys()) this.#kicked(id, new PeerloomError("closed", "the room is closed"));
     this.#joined.reject(error ?? new PeerloomError("closed", "the room was left while joining"));
     this.#left.resolve();
     this.#listeners.closed.emit(error === undefined ? { reason: "left" } : { reason: error.code, error });
@@ -468,8 +510,17 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   }
 }
 
-/** @internal */
-export type TokenSource = () => string | Promise<string>;
+/** What there is to know for an admission token. */
+export interface TokenRequest {
+  /**
+   * The Ed25519 public key of this page in the room, as base64url: the `x` of its JSON Web Key, for the claim `cnf`. It is known a
+   * moment after the first join has begun, once the page's connections have a certificate; whoever does not need it does not wait.
+   */
+  readonly publicKey: Promise<string>;
+}
+
+/** Gives an admission token. */
+export type TokenSource = (request: TokenRequest) => string | Promise<string>;
 /** @internal */
 export type OnEvent = (kind: string, peer: string, detail: unknown, error: unknown) => void;
 /** @internal */

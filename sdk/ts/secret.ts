@@ -1,6 +1,10 @@
 /** A new secret for a room: 256 random bits as base64url. Give it to those who may enter, and to nobody else. */
 export function createRoomSecret(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(32));
+  return base64url(crypto.getRandomValues(new Uint8Array(32)));
+}
+
+/** @internal */
+export function base64url(bytes: Uint8Array): string {
   const text = btoa(String.fromCharCode(...bytes));
   return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }

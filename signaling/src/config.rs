@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use peerloom_protocol::limits::{MAX_PACKET_BYTES, MAX_ROOM_MEMBERS, RELAY_PACKET_COST};
 
+use crate::keys::TokenKeys;
 use crate::origin::AllowedOrigins;
 use crate::outbox::OutboxLimits;
 use crate::rate::Rate;
-use crate::token::TokenKeys;
+use crate::webhook::AdmissionHook;
 
 /// What to serve and to whom.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpAddr>,
     /// With keys, only who brings a token signed by one of them is let in; without, everybody.
     pub token_keys: Option<TokenKeys>,
+    /// With a service to ask, only whom that lets in; keys do not count then.
+    pub admission_hook: Option<AdmissionHook>,
     /// Every bound on what clients do.
     pub limits: Limits,
 }

@@ -4,7 +4,9 @@
 //! Nothing a client does may end it any other way; should it panic after all, its [`Seat`] leaves the room by
 //! being dropped, and no other connection notices.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
+use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -22,6 +24,7 @@ use tokio::time::{sleep, timeout};
 use crate::App;
 use crate::admission::AddressPermit;
 use crate::config::Limits;
+use crate::gate::{self, Decision, Later};
 use crate::hub::{Refused, Seat, encode};
 use crate::outbox::{Next, Outbox};
 use crate::rate::TokenBucket;
@@ -53,6 +56,12 @@ impl From<Refused> for End {
     }
 }
 
+impl From<(Refusal, &'static str)> for End {
+    fn from((refusal, detail): (Refusal, &'static str)) -> Self {
+        Self::Refused((refusal, detail.into()))
+    }
+}
+
 /// One client's WebSocket.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -63,11 +72,27 @@ pub(crate) struct Connection {
     _behind_proxy: Option<AddressPermit>,
     /// Set once the client has joined.
     seat: Option<Seat>,
+    /// Set while it is not known whether the client may join.
+    asking: Option<Box<Asking>>,
     /// Messages the client may still send.
     bucket: TokenBucket,
     unsent: Unsent,
     /// When there was last a sign of life, or when one was asked for.
     alive_at: Instant,
+}
+
+/// A join that an answer is awaited about.
+struct Asking {
+    join: Join,
+    answer: Later,
+    /// What came in one frame with it.
+    then: Vec<ClientMessage>,
+}
+
+impl fmt::Debug for Asking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Asking")
+    }
 }
 
 /// What goes out besides the outbox, and whether anything can.
@@ -92,7 +117,17 @@ impl Connection {
         let now = Instant::now();
         let bucket = TokenBucket::full(app.config.limits.messages, now);
         let unsent = Unsent::default();
-        Self { socket, app, client, _behind_proxy: behind_proxy, seat: None, bucket, unsent, alive_at: now }
+        Self {
+            socket,
+            app,
+            client,
+            _behind_proxy: behind_proxy,
+            seat: None,
+            asking: None,
+            bucket,
+            unsent,
+            alive_at: now,
+        }
     }
 
     /// Serves the client until it is gone. `early` is what came with the upgrade: a join, or why there can be none.
@@ -154,9 +189,10 @@ impl Connection {
                     return Err((Refusal::GoingAway, "the server is going down").into());
                 }
                 () = timer.as_mut() => {
-                    if !joined {
+                    if self.seat.is_none() {
                         return Err((Refusal::JoinTimeout, "no join came in time").into());
                     }
+                    joined = true;
                     let now = Instant::now();
                     let alive_until = self.alive_at + if pinged { pong_timeout } else { ping_interval };
                     if now < alive_until {
@@ -180,6 +216,11 @@ impl Connection {
     /// # Cancel safety
     /// Nothing is lost when this is dropped.
     async fn exchange(&mut self) -> Result<Option<Result<Message, axum::Error>>, End> {
+        if let Some(asking) = &mut self.asking {
+            // Nothing is read meanwhile, and nobody else waits. The time for joining runs.
+            let grant = asking.answer.as_mut().await?;
+            self.admitted(grant)?;
+        }
         let Self { socket, seat: Some(seat), unsent, alive_at, .. } = self else {
             return Ok(self.socket.next().await);
         };
@@ -255,12 +296,7 @@ impl Connection {
                 self.count()?; // Packets have limits of their own.
             }
             counted = true;
-            if let Some(reply) = self.handle_record(record.map_err(unreadable)?)? {
-                if replies.is_empty() {
-                    replies = codec::frame();
-                }
-                codec::push(&mut replies, &reply);
-            }
+            self.reply_to(record.map_err(unreadable)?, &mut replies)?;
         }
         if !counted {
             self.count()?; // Kinds this version does not know are skipped, but not free.
@@ -269,6 +305,11 @@ impl Connection {
     }
 
     fn handle_record(&mut self, message: ClientMessage) -> Result<Option<ServerMessage>, End> {
+        if let Some(asking) = &mut self.asking {
+            // No more than one frame has room for: nothing is read until the answer has come.
+            asking.then.push(message);
+            return Ok(None);
+        }
         let Some(seat) = &self.seat else {
             return match message {
                 ClientMessage::Join(join) => self.join(join).map(|()| None),
@@ -285,6 +326,7 @@ impl Connection {
             }
             ClientMessage::Ping { nonce } => Ok(Some(ServerMessage::Pong { nonce })),
             ClientMessage::Relay { to, epoch, packet } => self.relay(&Relay { to, epoch, packet: &packet }),
+            ClientMessage::Kick { to, epoch, reason } => Ok(seat.kick(to, epoch, &reason).err()),
             // A kind that the protocol crate knows and this server does not serve yet.
             _ => Ok(None),
         }
@@ -302,11 +344,44 @@ impl Connection {
     }
 
     fn join(&mut self, join: Join) -> Result<(), End> {
-        let grant = match &self.app.config.token_keys {
-            Some(keys) => keys.check(join.token.as_deref(), &join.room)?,
-            None => Grant::EVERYTHING,
-        };
+        match gate::decide(&self.app.config, &join) {
+            Decision::Now(grant) => self.enter(join, grant?),
+            Decision::Later(answer) => {
+                self.asking = Some(Box::new(Asking { join, answer, then: Vec::new() }));
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes into the room, as it was permitted.
+    fn enter(&mut self, join: Join, grant: Grant) -> Result<(), End> {
         self.seat = Some(self.app.hub.join(join, grant)?);
+        Ok(())
+    }
+
+    /// The answer about a join has come: goes in, and does what else was said with the join.
+    fn admitted(&mut self, grant: Grant) -> Result<(), End> {
+        let Some(asking) = self.asking.take() else { return Ok(()) };
+        let Asking { join, then, .. } = *asking;
+        self.enter(join, grant)?;
+        self.alive_at = Instant::now();
+        let mut replies = Vec::new();
+        for message in then {
+            self.reply_to(message, &mut replies)?;
+        }
+        let waiting = self.seat.as_ref().map_or(0, |seat| seat.outbox().len());
+        self.unsent.reply = (!replies.is_empty()).then(|| (Message::Binary(replies.into()), waiting));
+        Ok(())
+    }
+
+    /// Does what a message says, and adds the answer to those before it.
+    fn reply_to(&mut self, message: ClientMessage, replies: &mut Vec<u8>) -> Result<(), End> {
+        if let Some(reply) = self.handle_record(message)? {
+            if replies.is_empty() {
+                *replies = codec::frame();
+            }
+            codec::push(replies, &reply);
+        }
         Ok(())
     }
 
@@ -338,26 +413,24 @@ impl Connection {
 
     /// Leaves the room, tells the client why it must go, and closes.
     async fn finish(&mut self, end: End) {
-        let (reason, refused) = match end {
-            End::Goodbye => (LeaveReason::Left, None),
-            End::Closed(reason) => (reason, None),
-            End::Lost => (LeaveReason::Lost, None),
-            End::Silent => (LeaveReason::Silent, None),
-            End::Refused(refused) => (LeaveReason::Evicted, Some(refused)),
+        let reason = match end {
+            End::Goodbye => LeaveReason::Left,
+            End::Closed(reason) => reason,
+            End::Lost => LeaveReason::Lost,
+            End::Silent => LeaveReason::Silent,
+            End::Refused(_) => LeaveReason::Evicted,
         };
         // First of all, so that the others hear of it at once.
         let joined = self.seat.take().map(|seat| seat.leave(reason)).is_some();
-        if let Some((refusal, _)) = refused {
-            tracing::debug!(refusal = refusal.code(), joined, "connection refused");
-        }
-        let farewell = match (&end, refused) {
-            (End::Lost | End::Silent, _) => return,
-            (End::Closed(_), _) => None,
-            (_, Some((refusal, detail))) => {
+        let farewell = match end {
+            End::Lost | End::Silent => return,
+            End::Closed(_) => None,
+            End::Refused((refusal, detail)) => {
+                tracing::debug!(refusal = refusal.code(), joined, "connection refused");
                 self.client.linger();
                 Some((Some((refusal, detail)), refusal.close_code()))
             }
-            (_, None) => Some((None, close::NORMAL)),
+            End::Goodbye => Some((None, close::NORMAL)),
         };
         // A client that does not take part in the closing handshake is cut off.
         let _ = timeout(CLOSE_TIMEOUT, say_farewell(&mut self.socket, farewell)).await;
@@ -376,7 +449,7 @@ impl Unsent {
         loop {
             if self.blocked {
                 if let Some(refusal) = outbox.closing() {
-                    return Poll::Ready(Err(closed(refusal)));
+                    return Poll::Ready(Err(closed(refusal, outbox)));
                 }
                 ready!(socket.poll_flush_unpin(cx)).map_err(|_| End::Lost)?;
                 self.blocked = false;
@@ -414,7 +487,7 @@ impl Unsent {
         }
         match outbox.next() {
             Next::Message(message) => Ok(Some(Message::Binary(message))),
-            Next::Close(refusal) => Err(closed(refusal)),
+            Next::Close(refusal) => Err(closed(refusal, outbox)),
             Next::Nothing => Ok(self.reply.take().map(|(reply, _)| reply)),
         }
     }
@@ -427,7 +500,7 @@ async fn say_farewell(socket: &mut WebSocket, farewell: Option<Farewell>) -> Res
         let mut word = "";
         if let Some((refusal, detail)) = refused {
             word = refusal.code();
-            let message = ServerMessage::Refused { refusal, detail: Text::cut(detail) };
+            let message = ServerMessage::Refused { refusal, detail: Text::cut(&detail) };
             socket.feed(Message::Binary(encode(&message))).await?;
         }
         socket.send(Message::Close(Some(CloseFrame { code, reason: word.into() }))).await?;
@@ -438,23 +511,25 @@ async fn say_farewell(socket: &mut WebSocket, farewell: Option<Farewell>) -> Res
 }
 
 /// The end of a connection whose outbox was closed.
-fn closed(refusal: Refusal) -> End {
+fn closed(refusal: Refusal, outbox: &Outbox) -> End {
     let detail = match refusal {
         Refusal::SlowConsumer => "messages were not read fast enough",
         Refusal::Replaced => "a newer connection holds this id",
         Refusal::GoingAway => "the server is going down",
         _ => "",
     };
-    End::Refused((refusal, detail))
+    let said = outbox.take_detail().map(|said| Cow::Owned(said.into_string()));
+    End::Refused((refusal, said.unwrap_or(detail.into())))
 }
 
 /// What a client is told of a frame that cannot be read.
 pub(crate) fn unreadable(error: CodecError) -> Refused {
-    match error {
+    let (refusal, detail) = match error {
         CodecError::Version(_) => (Refusal::Version, "this server speaks version 1"),
         CodecError::TooLong { .. } => (Refusal::TooLong, "a message may have 64 KiB, an early join 6 KiB"),
         _ => (Refusal::BadMessage, "not a frame as docs/wire.md has it"),
-    }
+    };
+    (refusal, detail.into())
 }
 
 #[cfg(test)]

@@ -1,37 +1,40 @@
-//! All rooms of this server, and the delivery of what members must be told.
+//! All rooms of this server, who may not enter them, and the delivery of what members must be told.
 //!
 //! Locks are taken in one order: the table of rooms, then one room, then one outbox. Coming and going take the
 //! first two, so a room is in the table exactly while somebody is in it; passing a signal or a packet on takes only
 //! the room's. Every message to a room is queued under the room's lock, so all members see the same order and a
 //! welcome comes before anything that happens after it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use peerloom_protocol::bounded::{List, Text};
 use peerloom_protocol::codec;
 use peerloom_protocol::id::PeerId;
+use peerloom_protocol::limits::MAX_ROOM_MEMBERS;
 use peerloom_protocol::signal::{
     EnvelopeBytes, Join, LeaveReason, Member, Refusal, ServerMessage, TaggedCard, Welcome,
 };
 
+use crate::bans::{Bans, Marks};
 use crate::config::{Limits, RelayRates};
 use crate::outbox::{Outbox, OutboxLimits};
-use crate::rate::{Rate, TokenBucket};
+use crate::rate::{Fanout, Rate, TokenBucket};
 use crate::relay::{Relay, WAIT_FOR_OUTBOX, WAIT_WHEN_OFF};
-use crate::room::{Departure, Newcomer, Room, Told, is_room_name};
+use crate::room::{Departure, Kicked, Newcomer, Room, Told, is_room_name};
 use crate::token::Grant;
 
 /// A refusal and what to tell the person who reads it.
-pub(crate) type Refused = (Refusal, &'static str);
+pub(crate) type Refused = (Refusal, Cow<'static, str>);
 
 /// Every room, by name.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    rooms: Mutex<HashMap<Arc<str>, Arc<SharedRoom>>>,
+    table: Mutex<Table>,
     next_epoch: AtomicU32,
     members: AtomicUsize,
     /// Set once, when the server goes down.
@@ -40,6 +43,13 @@ pub(crate) struct Hub {
     outbox: OutboxLimits,
     /// `None` when nothing is relayed.
     relay: Option<RelayRates>,
+}
+
+/// The rooms, and who may not enter them. Bans outlive the rooms that they are for.
+#[derive(Debug, Default)]
+struct Table {
+    rooms: HashMap<Arc<str>, Arc<SharedRoom>>,
+    bans: Bans,
 }
 
 #[derive(Debug)]
@@ -71,7 +81,7 @@ impl Hub {
     /// When the operating system has no random numbers to give.
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
-            rooms: Mutex::default(),
+            table: Mutex::default(),
             // A random start, so that epochs of an earlier run of the server do not come again soon.
             next_epoch: AtomicU32::new(u32::from_le_bytes(random())),
             members: AtomicUsize::new(0),
@@ -82,8 +92,8 @@ impl Hub {
         })
     }
 
-    fn rooms(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<SharedRoom>>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a client that was found to have this grant into its room: queues its welcome, with what it may have relayed,
@@ -94,7 +104,8 @@ impl Hub {
     pub(crate) fn join(self: &Arc<Self>, join: Join, grant: Grant) -> Result<Seat, Refused> {
         let Join { room: name, hello, key, secret, returns, cards, token: _ } = join;
         if !is_room_name(&name) {
-            return Err((Refusal::BadRoom, "a room's name is 1 to 128 bytes without control characters"));
+            let why = "a room's name is 1 to 128 bytes without control characters";
+            return Err((Refusal::BadRoom, why.into()));
         }
         // Peers check that the key has signed the hello. That it is the owner who comes back, the secret shows.
         let id = PeerId::of(&key, &secret.hash());
@@ -104,18 +115,23 @@ impl Hub {
         let full = |rate| TokenBucket::full(rate, now);
         let room = self.relay.map_or(NOTHING, |rates| rates.room);
         let own = self.relay.filter(|_| grant.may_relay).map_or(NOTHING, |rates| rates.member);
-        let newcomer = Newcomer { id, epoch, hello: hello.clone(), cards, seat: outbox.clone() };
+        let marks = Marks::of(&name, &key, grant.subject.as_deref());
+        let newcomer = Newcomer { id, marks, epoch, hello: hello.clone(), cards, seat: outbox.clone() };
 
-        let mut rooms = self.rooms();
+        let mut table = self.table();
         if self.closed.load(Ordering::Relaxed) {
-            return Err((Refusal::GoingAway, "the server is going down"));
+            return Err((Refusal::GoingAway, "the server is going down".into()));
         }
-        let shared = match rooms.get(&*name) {
+        if table.bans.hold(&marks, now) {
+            let why = "a member has sent you away from this room; come back later";
+            return Err((Refusal::Kicked, why.into()));
+        }
+        let shared = match table.rooms.get(&*name) {
             Some(shared) => shared.clone(),
             None => {
                 let name: Arc<str> = (*name).into();
                 let shared = Arc::new(SharedRoom::new(name.clone(), full(room)));
-                rooms.insert(name, shared.clone());
+                table.rooms.insert(name, shared.clone());
                 shared
             }
         };
@@ -123,8 +139,8 @@ impl Hub {
         let entered = inside
             .room
             .enter(newcomer, grant.room_cap.min(self.max_room_size))
-            .map_err(|refusal| (refusal, "the room holds as many members as it may"))?;
-        drop(rooms);
+            .map_err(|refusal| (refusal, "the room holds as many members as it may".into()))?;
+        drop(table);
 
         match entered.replaced {
             Some(older) => older.close(Refusal::Replaced),
@@ -152,15 +168,29 @@ impl Hub {
         announce(Member { id, epoch, hello, card: None, given: None }, entered.told);
         drop(inside);
         tracing::info!(member = epoch, room_size = size, "member joined");
-        let (may_relay, relayable) = (grant.may_relay, full(own));
-        Ok(Seat { hub: self.clone(), room: shared, id, epoch, outbox, may_relay, relayable, left: false })
+        Ok(Seat {
+            hub: self.clone(),
+            room: shared,
+            id,
+            epoch,
+            outbox,
+            may_relay: grant.may_relay,
+            may_kick: grant.may_kick,
+            relayable: full(own),
+            // In a larger room than there are, it would be no bound at all.
+            fanout: grant
+                .relay_fanout
+                .filter(|most| *most < MAX_ROOM_MEMBERS)
+                .map(|most| Box::new(Fanout::new(most))),
+            left: false,
+        })
     }
 
     /// Closes every connection with [`Refusal::GoingAway`] and lets nobody in any more.
     pub(crate) fn close(&self) {
-        let rooms = self.rooms();
+        let table = self.table();
         self.closed.store(true, Ordering::Relaxed);
-        for shared in rooms.values() {
+        for shared in table.rooms.values() {
             for outbox in shared.lock().room.seats() {
                 outbox.close(Refusal::GoingAway);
             }
@@ -172,31 +202,72 @@ impl Hub {
     }
 
     pub(crate) fn room_count(&self) -> usize {
-        self.rooms().len()
+        self.table().rooms.len()
     }
 
     fn leave(&self, seat: &Seat, reason: LeaveReason) {
-        let mut rooms = self.rooms();
+        let table = self.table();
         let mut inside = seat.room.lock();
-        let room = &mut inside.room;
         let departure = Departure { id: seat.id, epoch: seat.epoch, reason };
-        if !room.exit(departure) {
-            return; // Replaced by a newer connection: the others know already.
+        if inside.room.exit(departure) {
+            self.gone(&seat.room, table, inside, departure);
         }
+        // Otherwise replaced by a newer connection, or sent away: the others know already.
+    }
+
+    /// Sends a member away from the room of one who may do so, and keeps it away.
+    fn kick(
+        &self,
+        by: &Seat,
+        to: PeerId,
+        epoch: u32,
+        reason: &str,
+        now: Instant,
+    ) -> Result<(), ServerMessage> {
+        let room = &*by.room;
+        let mut table = self.table();
+        let mut inside = room.lock();
+        if inside.room.seat(by.id, by.epoch).is_none() {
+            return Err(forbidden()); // It was sent away itself, and does not know it yet.
+        }
+        let unknown = ServerMessage::Left { id: to, epoch, reason: LeaveReason::Lost };
+        let Kicked { departure, marks, seat } = inside.room.kick(to).ok_or(unknown)?;
+        table.bans.add(&marks, now);
+        match seat {
+            Some(outbox) => {
+                let said = if reason.is_empty() { "a member has sent you away" } else { reason };
+                outbox.close_saying(Refusal::Kicked, said);
+                self.gone(room, table, inside, departure);
+            }
+            // It had left before, and may still be connected to others, who are to cut it off.
+            None => tell(&inside.room, departure),
+        }
+        Ok(())
+    }
+
+    /// A member is out of its room: counts it, and tells the others.
+    fn gone(
+        &self,
+        shared: &SharedRoom,
+        mut table: MutexGuard<'_, Table>,
+        inside: MutexGuard<'_, Inside>,
+        departure: Departure,
+    ) {
         self.members.fetch_sub(1, Ordering::Relaxed);
+        let room = &inside.room;
         if room.is_empty() {
-            rooms.remove(&seat.room.name);
+            table.rooms.remove(&shared.name);
         }
         // While the server goes down everybody is told so; telling each of every other would only delay that.
         let quiet = self.closed.load(Ordering::Relaxed);
-        drop(rooms);
+        drop(table);
         if !quiet && !room.is_empty() {
-            let left = encode(&departure.message());
-            room.seats().for_each(|outbox| outbox.push(left.clone()));
+            tell(room, departure);
         }
         let size = room.len();
         drop(inside);
-        tracing::info!(member = seat.epoch, reason = reason.code(), room_size = size, "member left");
+        let Departure { epoch, reason, .. } = departure;
+        tracing::info!(member = epoch, reason = reason.code(), room_size = size, "member left");
     }
 }
 
@@ -205,6 +276,12 @@ impl Departure {
         let Self { id, epoch, reason } = self;
         ServerMessage::Left { id, epoch, reason }
     }
+}
+
+/// Tells everybody in the room that a stay has ended.
+fn tell(room: &Room<Arc<Outbox>>, departure: Departure) {
+    let left = encode(&departure.message());
+    room.seats().for_each(|outbox| outbox.push(left.clone()));
 }
 
 /// Tells the residents of a newcomer. Those without a card in the deal share one encoded message.
@@ -253,8 +330,11 @@ pub(crate) struct Seat {
     epoch: u32,
     outbox: Arc<Outbox>,
     may_relay: bool,
+    may_kick: bool,
     /// What may still be relayed for this member; without meaning when relaying is off.
     relayable: TokenBucket,
+    /// To how many others, if not to all.
+    fanout: Option<Box<Fanout<PeerId>>>,
     left: bool,
 }
 
@@ -294,7 +374,8 @@ impl Seat {
         let cost = relay.cost();
         let mut inside = self.room.lock();
         let own_wait = self.relayable.wait(cost, member, now);
-        let wait = own_wait.max(inside.relayable.wait(cost, room, now));
+        let fanout_wait = self.fanout.as_mut().map_or(Duration::ZERO, |fanout| fanout.wait(&relay.to, now));
+        let wait = own_wait.max(inside.relayable.wait(cost, room, now)).max(fanout_wait);
         if !own_wait.is_zero() {
             return Err(relay.throttled(wait));
         }
@@ -311,7 +392,21 @@ impl Seat {
         // Neither refuses: there was nothing to wait for.
         self.relayable.take(cost, member, now);
         inside.relayable.take(cost, room, now);
+        if let Some(fanout) = &mut self.fanout {
+            fanout.count(relay.to, now);
+        }
         Ok(())
+    }
+
+    /// Sends a member of the same room away. All that it does is told to everybody in the room.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] when this member may not. [`LeaveReason::Lost`] when none of that id is known.
+    pub(crate) fn kick(&self, to: PeerId, epoch: u32, reason: &str) -> Result<(), ServerMessage> {
+        if !self.may_kick {
+            return Err(forbidden());
+        }
+        self.hub.kick(self, to, epoch, reason, Instant::now())
     }
 
     /// Keeps cards for newcomers.
@@ -337,6 +432,11 @@ impl Drop for Seat {
 /// What may be relayed when nothing is.
 const NOTHING: Rate = Rate { per_second: 0, burst: 0 };
 
+fn forbidden() -> ServerMessage {
+    let detail = Text::cut("your token does not permit to kick");
+    ServerMessage::Refused { refusal: Refusal::Forbidden, detail }
+}
+
 fn peer_gone(to: PeerId, epoch: u32) -> ServerMessage {
     ServerMessage::Refused {
         refusal: Refusal::PeerGone,
@@ -344,7 +444,6 @@ fn peer_gone(to: PeerId, epoch: u32) -> ServerMessage {
     }
 }
 
-/// The id that belongs to a token: only who holds the token can have it, on any server.
 /// A message as it goes over the wire, ready to be shared by many outboxes.
 pub(crate) fn encode(message: &ServerMessage) -> Bytes {
     Bytes::from(codec::encode(message))
@@ -367,7 +466,7 @@ mod tests {
 
     /// Joins where nobody is asked for a token.
     fn enter(hub: &Arc<Hub>, room: &str, secret: Option<[u8; 32]>) -> Result<Seat, Refused> {
-        hub.join(join(room, secret.unwrap_or_else(random)), Grant::EVERYTHING)
+        hub.join(join(room, secret.unwrap_or_else(random)), Grant::everything())
     }
 
     fn hub() -> Arc<Hub> {
@@ -413,6 +512,31 @@ mod tests {
         assert!(matches!(next(&watcher), ServerMessage::Joined(_)));
         assert_eq!(next(&watcher), ServerMessage::Left { id, epoch, reason: LeaveReason::Lost });
         assert_eq!((hub.member_count(), hub.room_count()), (1, 1));
+    }
+
+    #[test]
+    fn of_two_who_kick_each_other_the_first_is_left() {
+        let hub = hub();
+        let moderator = Grant { may_kick: true, ..Grant::everything() };
+        let [one, two] = [1, 2].map(|key| {
+            let join = Join { key: [key; 32], ..join("r", random()) };
+            hub.join(join, moderator.clone()).unwrap()
+        });
+        assert_eq!(one.kick(two.id, two.epoch, "you first"), Ok(()));
+        assert_eq!(two.outbox().next(), Next::Close(Refusal::Kicked));
+        // Its connection has not noticed yet.
+        assert!(matches!(
+            two.kick(one.id, one.epoch, "no, you"),
+            Err(ServerMessage::Refused { refusal: Refusal::Forbidden, .. })
+        ));
+        assert_eq!((hub.member_count(), hub.room_count()), (1, 1));
+        drop(two);
+        assert_eq!((hub.member_count(), hub.room_count()), (1, 1));
+        // Whoever kicks itself is gone, and its room with it.
+        assert_eq!(one.kick(one.id, one.epoch, ""), Ok(()));
+        assert_eq!((hub.member_count(), hub.room_count()), (0, 0));
+        drop(one);
+        assert_eq!((hub.member_count(), hub.room_count()), (0, 0));
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //!
 //! From the outside in: `accept` takes TCP connections and counts them (`admission`, `stream`), `web` routes
 //! requests, `upgrade` decides who may open a WebSocket (`origin`), `connection` serves one WebSocket in one task,
-//! `token` decides who may join which room (`mint` makes tokens for trying that out), `hub` keeps the rooms and `room`
+//! `gate` decides who may join which room, by `token` and `keys` (`mint` makes tokens for trying that out) or by asking (`webhook`,
+//! `fetch`), `hub` keeps the rooms, `bans` who was sent away from them, and `room`
 //! knows who gets which card; `relay` reads and writes packets on their way through, `rate` bounds them; `outbox` is what
 //! waits to be written to a member.
 //!
@@ -26,10 +27,14 @@
 mod accept;
 mod admission;
 mod assets;
+mod bans;
 mod config;
 mod connection;
+mod fetch;
+mod gate;
 mod head;
 mod hub;
+mod keys;
 mod mint;
 mod options;
 mod origin;
@@ -41,6 +46,7 @@ mod stream;
 mod token;
 mod upgrade;
 mod web;
+mod webhook;
 
 use std::io;
 use std::sync::Arc;
@@ -50,12 +56,14 @@ use tokio::sync::watch;
 
 pub use accept::bind;
 pub use config::{Config, Limits};
+pub use fetch::BadUrl;
+pub use keys::{TokenKeys, TokenKeysError};
 pub use mint::{MintError, TokenOptions, mint};
-pub use options::{LogFormat, LogLevel, Options, Settings, SettingsError};
+pub use options::{LogFormat, LogLevel, Options, Secret, Settings, SettingsError};
 pub use origin::{AllowedOrigins, BadOrigin, Origin};
 pub use outbox::OutboxLimits;
 pub use rate::Rate;
-pub use token::{TokenKeys, TokenKeysError};
+pub use webhook::{AdmissionHook, AdmissionHookError};
 
 use admission::Admission;
 use hub::Hub;
@@ -80,6 +88,14 @@ impl App {
             // An error means that `serve` was dropped, which is going down too.
             let _ = shutdown.wait_for(|down| *down).await;
         }
+    }
+}
+
+/// Keeps the keys of tokens fresh, for ever.
+async fn keep_keys(config: &Config) {
+    match &config.token_keys {
+        Some(keys) => keys.watch().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -108,6 +124,7 @@ pub async fn serve(listener: TcpListener, config: Config, stop: impl Future<Outp
     let router = web::router(app.clone());
     tokio::select! {
         () = accept::accept(&listener, &app, &router) => {}
+        () = keep_keys(&app.config) => {}
         () = stop => {}
     }
     // New clients find the port closed and try again elsewhere or later.

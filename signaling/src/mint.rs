@@ -13,7 +13,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::token::{LEAST_SECRET_BYTES, MAX_LIFETIME, signing_key};
+use crate::keys::{LEAST_SECRET_BYTES, signing_key};
+use crate::token::MAX_LIFETIME;
 
 /// Makes a token for trying admission out, signed with HS256, and prints it.
 #[derive(Clone, Debug, Args)]
@@ -33,12 +34,18 @@ pub struct TokenOptions {
     /// The service that the token is for, as given to --token-audience
     #[arg(long, value_name = "NAME")]
     pub audience: Option<String>,
-    /// What it permits: join, relay. Without this both
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    /// What it permits: join, relay, kick. Repeatable, or with commas. Without this join and relay
+    #[arg(long = "perm", value_name = "NAME", value_delimiter = ',')]
     pub permissions: Option<Vec<String>>,
+    /// The Ed25519 key that its bearer must join with, as base64url
+    #[arg(long, value_name = "KEY")]
+    pub cnf: Option<String>,
     /// The room is not entered when it holds so many already
     #[arg(long, value_name = "N")]
     pub room_cap: Option<u32>,
+    /// To how many different members packets are passed on for the bearer within a second
+    #[arg(long, value_name = "N")]
+    pub relay_fanout: Option<u32>,
     /// How long it is good for
     #[arg(long, value_name = "SECONDS", default_value_t = 600,
         value_parser = clap::value_parser!(u64).range(1..=MAX_LIFETIME.as_secs()))]
@@ -72,7 +79,11 @@ struct Claims {
     #[serde(skip_serializing_if = "Option::is_none")]
     room_cap: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    relay_fanout: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     perm: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<serde_json::Value>,
 }
 
 /// Makes the token.
@@ -83,7 +94,18 @@ struct Claims {
 /// # Panics
 /// When the operating system has no random numbers to give for a new key.
 pub fn mint(options: TokenOptions) -> Result<String, MintError> {
-    let TokenOptions { key, room, room_prefix, subject, audience, permissions, room_cap, lifetime } = options;
+    let TokenOptions {
+        key,
+        room,
+        room_prefix,
+        subject,
+        audience,
+        permissions,
+        cnf,
+        room_cap,
+        relay_fanout,
+        lifetime,
+    } = options;
     let (id, secret) = read_or_make(&key)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let claims = Claims {
@@ -94,7 +116,9 @@ pub fn mint(options: TokenOptions) -> Result<String, MintError> {
         room,
         room_prefix,
         room_cap,
+        relay_fanout,
         perm: permissions,
+        cnf: cnf.map(|x| json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": x } })),
     };
     let header = Header { kid: id, ..Header::new(Algorithm::HS256) };
     encode(&header, &claims, &secret).map_err(|_| MintError::NoKey(key))

@@ -9,9 +9,10 @@ use peerloom_protocol::limits::MAX_ROOM_MEMBERS;
 use serde::Deserialize;
 
 use crate::config::{Config, LARGEST_RELAY_COST, Limits};
+use crate::keys::{TokenKeys, TokenKeysError};
 use crate::origin::{AllowedOrigins, BadOrigin};
 use crate::rate::Rate;
-use crate::token::{TokenKeys, TokenKeysError};
+use crate::webhook::{AdmissionHook, AdmissionHookError};
 
 /// The signaling server of Peerloom: introduces peers to each other, then gets out of the way.
 ///
@@ -34,9 +35,19 @@ pub struct Options {
     /// Lets nobody join without a token signed by a key in this file: JSON Web Keys, or a public key in PEM
     #[arg(long, value_name = "FILE", env = "PEERLOOM_TOKEN_KEYS")]
     pub token_keys: Option<PathBuf>,
+    /// The same with the keys at this address, a JSON Web Key Set: https, or http on this machine
+    #[arg(long, value_name = "URL", env = "PEERLOOM_TOKEN_KEYS_URL")]
+    pub token_keys_url: Option<String>,
     /// What tokens must name in `aud`. Without this they must have no `aud`
     #[arg(long, value_name = "NAME", env = "PEERLOOM_TOKEN_AUDIENCE")]
     pub token_audience: Option<String>,
+    /// Asks the service at this address who may join: https, or http on this machine. PEERLOOM_ADMISSION_SECRET, in the
+    /// environment, or admission-secret in the file, is what questions are signed with
+    #[arg(long, value_name = "URL", env = "PEERLOOM_ADMISSION_URL")]
+    pub admission_url: Option<String>,
+    /// Not a flag: everybody on the machine can read those of others.
+    #[arg(skip)]
+    pub admission_secret: Option<Secret>,
     /// Serves this folder instead of the embedded demo page
     #[arg(long, value_name = "DIR", env = "PEERLOOM_WWW")]
     pub www: Option<PathBuf>,
@@ -109,6 +120,17 @@ pub struct Options {
     pub log_format: Option<LogFormat>,
 }
 
+/// A text that is not to be shown.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
 /// How much to log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -178,8 +200,14 @@ pub enum SettingsError {
     /// The keys of tokens cannot be used.
     #[error("--token-keys: {0}")]
     TokenKeys(#[from] TokenKeysError),
+    /// Nobody can be asked who may join.
+    #[error("--admission-url with PEERLOOM_ADMISSION_SECRET: {0}")]
+    Admission(#[from] AdmissionHookError),
+    /// More than one way to decide who may join.
+    #[error("only one of --token-keys, --token-keys-url and --admission-url can decide who may join")]
+    ManyGates,
     /// What tokens must name is given, but not who may sign them.
-    #[error("--token-audience is of use with --token-keys alone")]
+    #[error("--token-audience is of use with --token-keys or --token-keys-url alone")]
     AudienceAlone,
     /// An allowed origin is none.
     #[error("--allow-origin: {0}")]
@@ -194,7 +222,9 @@ impl Options {
     ///
     /// # Errors
     /// When the file cannot be read or a value makes no sense.
-    pub fn resolve(self) -> Result<Settings, SettingsError> {
+    pub fn resolve(mut self) -> Result<Settings, SettingsError> {
+        let secret = std::env::var("PEERLOOM_ADMISSION_SECRET").ok().map(Secret);
+        self.admission_secret = self.admission_secret.or(secret);
         let options = match self.config.clone() {
             Some(path) => self.or(Self::from_file(&path)?),
             None => self,
@@ -218,7 +248,10 @@ impl Options {
             port: self.port.or(lower.port),
             allow_origin: list(self.allow_origin, lower.allow_origin),
             token_keys: self.token_keys.or(lower.token_keys),
+            token_keys_url: self.token_keys_url.or(lower.token_keys_url),
             token_audience: self.token_audience.or(lower.token_audience),
+            admission_url: self.admission_url.or(lower.admission_url),
+            admission_secret: self.admission_secret.or(lower.admission_secret),
             www: self.www.or(lower.www),
             config: self.config,
             trusted_proxy: list(self.trusted_proxy, lower.trusted_proxy),
@@ -305,10 +338,18 @@ impl Options {
             true => AllowedOrigins::Any,
             false => AllowedOrigins::Listed(origins.map(str::parse).collect::<Result<_, _>>()?),
         };
-        let token_keys = match (self.token_keys, self.token_audience) {
-            (Some(file), audience) => Some(TokenKeys::read(&file, audience)?),
-            (None, Some(_)) => return Err(SettingsError::AudienceAlone),
-            (None, None) => None,
+        let token_keys = match (self.token_keys, self.token_keys_url, self.token_audience) {
+            (Some(_), Some(_), _) => return Err(SettingsError::ManyGates),
+            (Some(file), None, audience) => Some(TokenKeys::read(&file, audience)?),
+            (None, Some(url), audience) => Some(TokenKeys::at(&url, audience)?),
+            (None, None, Some(_)) => return Err(SettingsError::AudienceAlone),
+            (None, None, None) => None,
+        };
+        let secret = self.admission_secret.map(|Secret(secret)| secret).unwrap_or_default();
+        let admission_hook = match self.admission_url {
+            Some(_) if token_keys.is_some() => return Err(SettingsError::ManyGates),
+            Some(url) => Some(AdmissionHook::at(&url, &secret)?),
+            None => None,
         };
         Ok(Settings {
             host: self.host.unwrap_or_else(|| "127.0.0.1".to_owned()),
@@ -321,6 +362,7 @@ impl Options {
                 www: self.www,
                 trusted_proxies: self.trusted_proxy,
                 token_keys,
+                admission_hook,
                 limits,
             },
         })

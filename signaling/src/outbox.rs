@@ -46,6 +46,8 @@ struct Queue {
     messages: VecDeque<Bytes>,
     bytes: usize,
     closing: Option<Refusal>,
+    /// More about it, where that is not always the same.
+    detail: Option<Box<str>>,
 }
 
 impl Outbox {
@@ -100,6 +102,22 @@ impl Outbox {
     pub(crate) fn close(&self, refusal: Refusal) {
         self.queue().close(refusal);
         self.changed.notify_one();
+    }
+
+    /// The same, with something to say about it.
+    pub(crate) fn close_saying(&self, refusal: Refusal, detail: &str) {
+        let mut queue = self.queue();
+        if queue.closing.is_none() {
+            queue.detail = Some(detail.into());
+        }
+        queue.close(refusal);
+        drop(queue);
+        self.changed.notify_one();
+    }
+
+    /// What was said about the reason, once.
+    pub(crate) fn take_detail(&self) -> Option<Box<str>> {
+        self.queue().detail.take()
     }
 
     /// Takes the next thing to do.
@@ -241,8 +259,10 @@ mod tests {
         outbox.close(Refusal::Replaced);
         outbox.push(message(1));
         outbox.close(Refusal::GoingAway);
+        outbox.close_saying(Refusal::Kicked, "late");
         assert_eq!(outbox.next(), Next::Close(Refusal::Replaced));
         assert!(outbox.queue().messages.is_empty());
+        assert_eq!(outbox.take_detail(), None);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! A token bucket: how fast one connection may talk, or all of a room together.
+//! How fast one connection may talk, or all of a room together (a token bucket), and to how many at once.
 
 use std::time::{Duration, Instant};
 
@@ -52,11 +52,63 @@ impl TokenBucket {
     }
 }
 
+/// Whom one member has had packets passed on to within the last second, where there may not be more than so many.
+#[derive(Debug)]
+pub(crate) struct Fanout<T> {
+    most: usize,
+    recent: Vec<(T, Instant)>,
+}
+
+impl<T: PartialEq> Fanout<T> {
+    /// After a packet, its receiver counts for so long.
+    const PERIOD: Duration = Duration::from_secs(1);
+
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, recent: Vec::new() }
+    }
+
+    /// How long until this receiver may be sent something: zero when it counts already, or there is room for one more.
+    pub(crate) fn wait(&mut self, receiver: &T, now: Instant) -> Duration {
+        self.recent.retain(|(_, at)| now.saturating_duration_since(*at) < Self::PERIOD);
+        if self.recent.len() < self.most || self.recent.iter().any(|(known, _)| known == receiver) {
+            return Duration::ZERO;
+        }
+        let first = self.recent.iter().map(|(_, at)| *at).min();
+        first.map_or(Self::PERIOD, |at| Self::PERIOD.saturating_sub(now.saturating_duration_since(at)))
+    }
+
+    /// Something was passed on to this receiver.
+    pub(crate) fn count(&mut self, receiver: T, now: Instant) {
+        self.recent.retain(|(known, _)| *known != receiver);
+        self.recent.push((receiver, now));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const RATE: Rate = Rate { per_second: 10, burst: 3 };
+
+    #[test]
+    fn no_more_receivers_than_so_many_within_a_second() {
+        let now = Instant::now();
+        let after = |ms| now + Duration::from_millis(ms);
+        let mut fanout = Fanout::new(2);
+        for (receiver, ms) in [(1, 0), (2, 300), (1, 500)] {
+            assert_eq!(fanout.wait(&receiver, after(ms)), Duration::ZERO);
+            fanout.count(receiver, after(ms));
+        }
+        // The third waits for the second, who was sent something before the first was again.
+        assert_eq!(fanout.wait(&3, after(600)), Duration::from_millis(700));
+        assert_eq!(fanout.wait(&2, after(600)), Duration::ZERO);
+        assert_eq!(fanout.wait(&3, after(1_299)), Duration::from_millis(1));
+        assert_eq!(fanout.wait(&3, after(1_300)), Duration::ZERO);
+        fanout.count(3, after(1_300));
+        assert_eq!(fanout.wait(&2, after(1_300)), Duration::from_millis(200));
+        assert_eq!(fanout.recent.len(), 2);
+        assert!(!Fanout::new(0).wait(&1, now).is_zero());
+    }
 
     #[test]
     fn a_burst_passes_and_one_more_does_not() {

@@ -9,6 +9,8 @@ use peerloom_protocol::id::PeerId;
 use peerloom_protocol::limits;
 use peerloom_protocol::signal::{CardBytes, HelloBytes, LeaveReason, Member, Refusal, TaggedCard};
 
+use crate::bans::Marks;
+
 /// How many of those who left a room remembers.
 pub(crate) const MAX_DEPARTURES: usize = 64;
 
@@ -16,6 +18,7 @@ pub(crate) const MAX_DEPARTURES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Newcomer<Seat> {
     pub(crate) id: PeerId,
+    pub(crate) marks: Marks,
     pub(crate) epoch: u32,
     pub(crate) hello: HelloBytes,
     pub(crate) cards: List<CardBytes, { limits::MAX_CARDS }>,
@@ -46,6 +49,7 @@ pub(crate) struct Told<Seat> {
 #[derive(Debug)]
 struct Resident<Seat> {
     id: PeerId,
+    marks: Marks,
     epoch: u32,
     hello: HelloBytes,
     /// Deposited cards, oldest first.
@@ -61,12 +65,30 @@ pub(crate) struct Departure {
     pub(crate) reason: LeaveReason,
 }
 
+/// A stay that has ended, and by what its member is known.
+#[derive(Debug, Clone, Copy)]
+struct Past {
+    departure: Departure,
+    marks: Marks,
+}
+
+/// What sending a member away comes to.
+#[derive(Debug)]
+pub(crate) struct Kicked<Seat> {
+    /// What all are to be told.
+    pub(crate) departure: Departure,
+    /// What is to be kept away.
+    pub(crate) marks: Marks,
+    /// The member's, if it was in the room and not gone already.
+    pub(crate) seat: Option<Seat>,
+}
+
 /// The members of a room in the order they came. Rooms are small, so a list serves better than a map.
 #[derive(Debug)]
 pub(crate) struct Room<Seat> {
     residents: Vec<Resident<Seat>>,
     /// Who left last, oldest first: a member that was away meanwhile is told when it is back.
-    departures: VecDeque<Departure>,
+    departures: VecDeque<Past>,
 }
 
 impl<Seat> Default for Room<Seat> {
@@ -89,7 +111,7 @@ impl<Seat: Clone> Room<Seat> {
         newcomer: Newcomer<Seat>,
         max_members: usize,
     ) -> Result<Entered<Seat>, Refusal> {
-        let Newcomer { id, epoch, hello, cards, seat } = newcomer;
+        let Newcomer { id, marks, epoch, hello, cards, seat } = newcomer;
         let older = self.residents.iter().position(|resident| resident.id == id);
         if self.residents.len() - usize::from(older.is_some()) >= max_members {
             return Err(Refusal::RoomFull);
@@ -112,28 +134,43 @@ impl<Seat: Clone> Room<Seat> {
             });
             told.push(Told { seat: resident.seat.clone(), card, given: tag });
         }
-        self.residents.push(Resident { id, epoch, hello, cards: Vec::new(), seat });
+        self.residents.push(Resident { id, marks, epoch, hello, cards: Vec::new(), seat });
         Ok(Entered { members, told, replaced })
     }
 
     /// Takes a stay out of the room. `false` when it was not there any more: replaced, or left before.
     pub(crate) fn exit(&mut self, departure: Departure) -> bool {
-        let Departure { id, epoch, .. } = departure;
-        let before = self.residents.len();
-        self.residents.retain(|resident| (resident.id, resident.epoch) != (id, epoch));
-        let was_there = self.residents.len() < before;
-        if was_there {
-            if self.departures.len() == MAX_DEPARTURES {
-                self.departures.pop_front();
-            }
-            self.departures.push_back(departure);
+        self.take_out(departure).is_some()
+    }
+
+    fn take_out(&mut self, departure: Departure) -> Option<Resident<Seat>> {
+        let stay = (departure.id, departure.epoch);
+        let index = self.residents.iter().position(|resident| (resident.id, resident.epoch) == stay)?;
+        let resident = self.residents.remove(index);
+        if self.departures.len() == MAX_DEPARTURES {
+            self.departures.pop_front();
         }
-        was_there
+        self.departures.push_back(Past { departure, marks: resident.marks });
+        Some(resident)
+    }
+
+    /// Sends a member away, also one that has just left: whoever goes when it sees what is coming is kept away all the same.
+    /// `None` when nobody of that id is known.
+    pub(crate) fn kick(&mut self, id: PeerId) -> Option<Kicked<Seat>> {
+        let reason = LeaveReason::Kicked;
+        if let Some(epoch) = self.residents.iter().find(|r| r.id == id).map(|resident| resident.epoch) {
+            let departure = Departure { id, epoch, reason };
+            let Resident { marks, seat, .. } = self.take_out(departure)?;
+            return Some(Kicked { departure, marks, seat: Some(seat) });
+        }
+        let past = self.departures.iter_mut().rev().find(|past| past.departure.id == id)?;
+        past.departure.reason = reason;
+        Some(Kicked { departure: past.departure, marks: past.marks, seat: None })
     }
 
     /// Who left last, oldest first.
     pub(crate) fn departures(&self) -> impl Iterator<Item = &Departure> {
-        self.departures.iter()
+        self.departures.iter().map(|past| &past.departure)
     }
 
     /// Keeps cards for newcomers. Over [`limits::MAX_CARDS`], the oldest go.
@@ -195,7 +232,9 @@ mod tests {
 
     fn newcomer(id: PeerId, epoch: u32, cards: impl IntoIterator<Item = u32>) -> Newcomer<u32> {
         let cards: Vec<_> = cards.into_iter().map(card).collect();
-        Newcomer { id, epoch, hello: HelloBytes::default(), cards: cards.try_into().unwrap(), seat: epoch }
+        let hello = HelloBytes::default();
+        let marks = Marks::of("r", &[1; 32], None);
+        Newcomer { id, marks, epoch, hello, cards: cards.try_into().unwrap(), seat: epoch }
     }
 
     #[test]
@@ -224,6 +263,26 @@ mod tests {
         assert!(!room.exit(lost(1, 1)));
         assert!(room.enter(newcomer(id(2), 3, []), 9).unwrap().members[0].card.is_none());
         assert_eq!((room.seat(id(1), 1), room.seat(id(1), 2)), (None, Some(&2)));
+    }
+
+    #[test]
+    fn whoever_is_kicked_is_out_whatever_stay_it_is_and_even_if_it_just_went() {
+        let mut room = Room::default();
+        assert!(room.kick(id(1)).is_none());
+        room.enter(newcomer(id(1), 1, []), 9).unwrap();
+        room.enter(newcomer(id(1), 2, []), 9).unwrap();
+        let kicked = room.kick(id(1)).unwrap();
+        let departure = Departure { id: id(1), epoch: 2, reason: LeaveReason::Kicked };
+        assert_eq!((kicked.departure, kicked.seat), (departure, Some(2)));
+        assert!(room.is_empty());
+        assert!(!room.exit(lost(1, 2)), "it is out already");
+        let again = room.kick(id(1)).unwrap();
+        assert_eq!((again.departure, again.seat), (departure, None));
+        room.enter(newcomer(id(2), 3, []), 9).unwrap();
+        room.exit(lost(2, 3));
+        assert_eq!(room.kick(id(2)).unwrap().departure.epoch, 3);
+        let reasons: Vec<_> = room.departures().map(|departure| departure.reason).collect();
+        assert_eq!(reasons, [LeaveReason::Kicked; 2], "so is told who comes back later");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(crate) async fn upgrade(
     let is_full =
         client.permit.is_over_limit() || behind_proxy.as_ref().is_some_and(AddressPermit::is_over_limit);
     let early = match is_full {
-        true => Some(Err((Refusal::ServerFull, "the server holds as many connections as it may"))),
+        true => Some(Err((Refusal::ServerFull, "the server holds as many connections as it may".into()))),
         false => early_join(&upgrade),
     };
     upgrade

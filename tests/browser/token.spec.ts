@@ -107,3 +107,106 @@ test("a room that comes back to its server brings another token", async ({ open,
   await expect.poll(now).toMatchObject({ signaling: "connected" });
   expect((await now()).asked).toBeGreaterThanOrEqual(3);
 });
+
+for (const browser of ["chromium", "firefox"] as const) {
+  test(`${browser}: who may sends a peer away, and everybody sees it`, async ({ open, room, admission }) => {
+    const { server, mint } = admission;
+    const tokens = {
+      moderator: mint("--room", room, "--perm", "join,relay,kick", "--subject", "ada"),
+      guest: mint("--room", room, "--subject", "eve"),
+      witness: mint("--room", room, "--subject", "bob"),
+    };
+    const enter = async (name: keyof typeof tokens) => {
+      const page = await open(browser, { server });
+      const id = await page.run(
+        async ({ peerloom, kept }, { url, room, token }) => {
+          const joined = await peerloom.join(url, { room, token: async () => token });
+          const ended: unknown[] = [];
+          const left: unknown[] = [];
+          joined.on("closed", ({ reason, error }) => ended.push([reason, error?.code, error?.message]));
+          joined.on("peer", ({ peer, state, reason }) => {
+            if (state === "left") left.push([peer.id, reason]);
+          });
+          kept.state = () => ({ ended, left, peers: [...joined.peers.keys()] });
+          kept.kick = async (id: string, reason: string) => {
+            const peer = joined.peers.get(id);
+            if (peer === undefined) throw new Error("not here");
+            await joined.kick(peer, reason);
+            return joined.peers.has(id);
+          };
+          kept.leave = () => joined.leave();
+          return joined.self.id;
+        },
+        { url: server.url, room, token: tokens[name] },
+      );
+      type State = { ended: unknown[]; left: unknown[]; peers: string[] };
+      const state = () => page.run(({ kept }) => (kept.state as () => State)());
+      const kick = (whom: string, reason: string) =>
+        page.run(
+          async ({ kept, failure }, { whom, reason }) => {
+            const kicked = (kept.kick as (id: string, reason: string) => Promise<boolean>)(whom, reason);
+            const failed = await failure(kicked.then(() => undefined));
+            return failed ?? (await kicked);
+          },
+          { whom, reason },
+        );
+      return { page, id, state, kick };
+    };
+    const [moderator, guest, witness] = [
+      await enter("moderator"),
+      await enter("guest"),
+      await enter("witness"),
+    ];
+    for (const one of [moderator, guest, witness])
+      await expect.poll(async () => (await one.state()).peers).toHaveLength(2);
+
+    expect(await guest.kick(witness.id, "no reason")).toMatchObject({
+      code: "forbidden",
+      isPeerloomError: true,
+    });
+    expect((await witness.state()).peers).toContain(guest.id);
+
+    expect(await moderator.kick(guest.id, "spam & worse")).toBe(false);
+    for (const one of [moderator, witness])
+      await expect.poll(one.state).toMatchObject({ left: [[guest.id, "kicked"]], ended: [] });
+    await expect
+      .poll(async () => (await guest.state()).ended)
+      .toEqual([["kicked", "kicked", expect.stringContaining("spam & worse")]]);
+
+    // Neither this page nor another of the same user gets back in.
+    const another = await open(browser, { server });
+    for (const page of [guest.page, another])
+      expect(await refusal(page, server, room, tokens.guest)).toMatchObject({ code: "kicked" });
+    expect((await moderator.state()).peers).toEqual([witness.id]);
+  });
+}
+
+for (const browser of ["chromium", "firefox"] as const) {
+  test(`${browser}: a token may be for the key of one page`, async ({ open, room, admission }) => {
+    const { server, mint } = admission;
+    const page = await open(browser, { server });
+    const key = await page.run(
+      async ({ peerloom, kept }, { url, room }) => {
+        return new Promise<string>((known) => {
+          const token = async ({ publicKey }: { publicKey: Promise<string> }) => {
+            known(await publicKey);
+            return new Promise<string>((give) => {
+              kept.give = give;
+            });
+          };
+          kept.joined = peerloom.join(url, { room, token }).then((joined) => joined.self.id);
+        });
+      },
+      { url: server.url, room },
+    );
+    expect(key).toMatch(/^[\w-]{43}$/);
+    const token = mint("--room", room, "--cnf", key);
+    const thief = await open(browser, { server });
+    expect(await refusal(thief, server, room, token)).toMatchObject({ code: "unauthorized" });
+    const id = await page.run(({ kept }, token) => {
+      (kept.give as (token: string) => void)(token);
+      return kept.joined as Promise<string>;
+    }, token);
+    expect(id).toHaveLength(22);
+  });
+}

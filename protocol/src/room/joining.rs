@@ -71,12 +71,13 @@ impl Room {
 
     pub(super) fn join(&mut self, now: u64) {
         self.warm_until = None;
+        let Pledge::Signed(hello) = &self.pledge else {
+            // Also while a token is awaited: it may be for the key that signs.
+            return self.join_later(now);
+        };
         if self.token_until.is_some() {
             return; // Cards are ready first.
         }
-        let Pledge::Signed(hello) = &self.pledge else {
-            return self.join_later(now);
-        };
         let (hello, Some((key, _))) = (hello.clone(), self.identity) else { return };
         let cards = self.joining.give(true);
         let cards = self.veil_cards(cards);

@@ -46,11 +46,12 @@ impl Room {
             }
             ServerMessage::Left { id, epoch, reason } => {
                 self.forget_stranger(id);
+                self.kick_answered(id, epoch, reason);
                 let Some(member) = self.members.get_mut(&id).filter(|member| member.epoch == epoch) else {
                     return;
                 };
                 match reason {
-                    LeaveReason::Left => return self.remove(id, reason),
+                    LeaveReason::Left | LeaveReason::Kicked => return self.remove(id, reason),
                     LeaveReason::Silent => member.listing = Listing::Missing,
                     LeaveReason::Lost | LeaveReason::Evicted => member.listing = Listing::Lost,
                 }

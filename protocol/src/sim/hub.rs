@@ -9,7 +9,7 @@ use crate::id::PeerId;
 use crate::limits;
 use crate::random::Random;
 use crate::signal::{
-    self, ClientMessage, Join, LeaveReason, Member, Refusal, ServerMessage, TaggedCard, Welcome,
+    self, ClientMessage, Join, LeaveReason, Member, ReasonText, Refusal, ServerMessage, TaggedCard, Welcome,
     read_early_join,
 };
 
@@ -102,6 +102,7 @@ impl Hub {
                         out.push(Outgoing { socket: target.socket, bytes, is_signal: true });
                     }
                 }
+                ClientMessage::Kick { to, epoch, reason } => out.extend(self.kick(socket, to, epoch, reason)),
                 ClientMessage::Relay { to, epoch, packet } => {
                     let mut chance = |percent| random.below(100) < percent;
                     let throttled = chance(self.faults.throttle_percent);
@@ -126,6 +127,24 @@ impl Hub {
                 }
             }
         }
+        out
+    }
+
+    /// Those sent away are not kept away, which is the real server's to do.
+    fn kick(&mut self, socket: u32, to: PeerId, epoch: u32, detail: ReasonText) -> Vec<Outgoing> {
+        let Some(sender) = self.residents.iter().find(|r| r.socket == socket) else { return Vec::new() };
+        if !self.faults.kicks {
+            let refused = ServerMessage::Refused { refusal: Refusal::Forbidden, detail: Text::default() };
+            return vec![notice(socket, &refused)];
+        }
+        let Some(target) = self.residents.iter().find(|r| r.id == to && r.room == sender.room) else {
+            let left = ServerMessage::Left { id: to, epoch, reason: LeaveReason::Lost };
+            return vec![notice(socket, &left)];
+        };
+        let target = target.socket;
+        let refused = ServerMessage::Refused { refusal: Refusal::Kicked, detail };
+        let mut out = self.remove(target, LeaveReason::Kicked);
+        out.push(notice(target, &refused));
         out
     }
 

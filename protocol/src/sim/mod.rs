@@ -64,6 +64,8 @@ pub struct Faults {
     pub relay_loss_percent: u64,
     /// Packets that it passes on twice.
     pub relay_replay_percent: u64,
+    /// Whether members may send others away.
+    pub kicks: bool,
 }
 
 impl Faults {
@@ -79,6 +81,7 @@ impl Faults {
         throttle_percent: 0,
         relay_loss_percent: 0,
         relay_replay_percent: 0,
+        kicks: true,
     };
 }
 

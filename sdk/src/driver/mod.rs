@@ -27,6 +27,7 @@ use std::rc::{Rc, Weak};
 
 use js_sys::Uint8Array;
 use peerloom_protocol::action::{Action, Command, ConnectionId, Event, Input, PeerPath};
+use peerloom_protocol::bounded::Text;
 use peerloom_protocol::call::Event as CallEvent;
 use peerloom_protocol::hello::Hello;
 use peerloom_protocol::id::{PeerId, ResumeToken};
@@ -279,6 +280,11 @@ impl Driver {
     /// Says goodbye and ends the room; `Closed` follows.
     pub(crate) fn leave(&self) {
         self.feed(Input::Leave);
+    }
+
+    /// Has the server send a peer away; [`Event::KickDone`] follows. Of the reason, 256 bytes are told.
+    pub(crate) fn kick(&self, peer: PeerId, reason: &str) {
+        self.feed(Input::Kick(peer, Text::cut(reason)));
     }
 
     /// The signature that [`Sink::sign`] was asked for.

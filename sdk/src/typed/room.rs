@@ -138,7 +138,17 @@ impl Builder {
     where
         F: Future<Output = Option<String>> + 'static,
     {
-        self.token = Some(TokenSource(Rc::new(move || Box::pin(source()))));
+        self.token = Some(TokenSource::Any(Rc::new(move || Box::pin(source()))));
+        self
+    }
+
+    /// The same for tokens that are good with the key of this page alone, by their claim `cnf`: the source is given the Ed25519
+    /// public key as base64url, the `x` of a JSON Web Key. It is called a moment later than the other, when the key is known.
+    pub fn token_for_key<F>(mut self, source: impl Fn(String) -> F + 'static) -> Self
+    where
+        F: Future<Output = Option<String>> + 'static,
+    {
+        self.token = Some(TokenSource::Key(Rc::new(move |key| Box::pin(source(key)))));
         self
     }
 
@@ -349,6 +359,21 @@ impl Room {
         let (sender, opened) = mpsc::unbounded();
         self.shared.borrow_mut().opened = Some(sender);
         Streams(opened)
+    }
+
+    /// Has the server send a peer away for a reason, which it and the server read, cut to 256 bytes; and keep it away for ten
+    /// minutes and a half. Needs an admission token with the permission `kick`.
+    ///
+    /// # Errors
+    /// `forbidden`, `peer-gone`, `signaling-unreachable` when the server is lost before it has answered, or `closed`.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the peer may or may not be sent away.
+    pub async fn kick(&self, peer: PeerId, reason: &str) -> Result<(), Error> {
+        let (kick, done) = oneshot::channel();
+        self.shared.borrow_mut().kicks.push((peer, kick));
+        self.driver.kick(peer, reason);
+        done.await.map_err(|_| Error::Closed)?.map_err(Error::from)
     }
 
     fn raw_channel<T: 'static>(&self, label: &str) -> Result<RawChannel, Error> {

@@ -13,6 +13,7 @@ use js_sys::Uint8Array;
 use js_sys::futures::spawn_local;
 use peerloom_protocol::action::Event;
 use peerloom_protocol::call::{CallFailure, CallId, Event as CallEvent, code};
+use peerloom_protocol::failure::KickError;
 use peerloom_protocol::hello::Delivery;
 use peerloom_protocol::id::PeerId;
 use peerloom_protocol::identity::{self, Verdict};
@@ -43,7 +44,7 @@ pub enum RoomEvent {
     PeerSuspended(PeerId),
     /// It speaks again; nothing was lost.
     PeerResumed(PeerId),
-    /// A peer is gone: `left` or `lost`.
+    /// A peer is gone: why, as [`LeaveReason::code`](peerloom_protocol::signal::LeaveReason::code) names it, such as `left`, `lost` or `kicked`
     PeerLeft(PeerId, &'static str),
     /// No direct connection to this peer could be made.
     PeerFailed(PeerId, Error),
@@ -62,7 +63,22 @@ type Token = Pin<Box<dyn Future<Output = Option<String>>>>;
 
 /// Gives admission tokens.
 #[derive(Clone)]
-pub(super) struct TokenSource(pub(super) Rc<dyn Fn() -> Token>);
+pub(super) enum TokenSource {
+    /// For anybody.
+    Any(Rc<dyn Fn() -> Token>),
+    /// For the owner of our public key, as base64url.
+    Key(Rc<dyn Fn(String) -> Token>),
+}
+
+impl TokenSource {
+    /// Asks for a token; None as long as the key that it is to be for is not known.
+    fn ask(&self, key: Option<&[u8; 32]>) -> Option<Token> {
+        match self {
+            Self::Any(give) => Some(give()),
+            Self::Key(give) => key.map(|key| give(identity::key_text(key))),
+        }
+    }
+}
 
 impl std::fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -91,8 +107,14 @@ pub(super) struct Shared {
     events: Vec<mpsc::Sender<RoomEvent>>,
     joined: Option<oneshot::Sender<Result<PeerId, Error>>>,
     token: Option<TokenSource>,
+    /// A token is wanted as soon as our key is known.
+    token_wanted: bool,
+    /// Ours, once something was signed with it.
+    key: Option<[u8; 32]>,
     accepted: Option<Accepted>,
     pub(super) passphrase: Option<Passphrase>,
+    /// Who waits for a peer to be sent away.
+    pub(super) kicks: Vec<(PeerId, oneshot::Sender<Result<(), KickError>>)>,
     pub(super) peers: BTreeMap<PeerId, String>,
     /// Those of them to whom there has been a path.
     connected: BTreeSet<PeerId>,
@@ -125,8 +147,11 @@ impl Shared {
             events: Vec::new(),
             joined: Some(joined),
             token,
+            token_wanted: false,
+            key: None,
             accepted,
             passphrase: None,
+            kicks: Vec::new(),
             peers: BTreeMap::new(),
             connected: BTreeSet::new(),
             driver: Weak::new(),
@@ -175,12 +200,38 @@ impl RoomSink {
     fn driver(&self) -> Option<Rc<Driver>> {
         self.0.upgrade()?.borrow().driver.upgrade()
     }
+
+    /// Asks the application for a token, now or when our key is known.
+    fn ask_for_token(&self, shared: &mut Shared) {
+        let token = match &shared.token {
+            Some(source) => source.ask(shared.key.as_ref()),
+            None => Some(Box::pin(async { None }) as Token),
+        };
+        shared.token_wanted = token.is_none();
+        let (Some(token), room) = (token, self.0.clone()) else { return };
+        // The core asks before there is a handle to answer by, so this comes later in any case.
+        spawn_local(async move {
+            let token = token.await;
+            let driver = room.upgrade().and_then(|shared| shared.borrow().driver.upgrade());
+            if let Some(driver) = driver {
+                driver.give_token(token);
+            }
+        });
+    }
 }
 
 impl Sink for RoomSink {
     fn sign(&self, number: u32, seed: &[u8; 32], message: &[u8]) {
+        let signed = identity::sign(seed, message);
+        if let Some(shared) = self.0.upgrade() {
+            let shared = &mut *shared.borrow_mut();
+            shared.key = Some(signed.key);
+            if shared.token_wanted {
+                self.ask_for_token(shared);
+            }
+        }
         if let Some(driver) = self.driver() {
-            driver.signed(number, Some(identity::sign(seed, message)));
+            driver.signed(number, Some(signed));
         }
     }
 
@@ -207,21 +258,7 @@ impl Sink for RoomSink {
                 }
                 return;
             }
-            Event::TokenWanted => {
-                let (source, room) = (shared.token.clone(), self.0.clone());
-                // The core asks before there is a handle to answer by, so this comes later in any case.
-                spawn_local(async move {
-                    let token = match source {
-                        Some(TokenSource(source)) => source().await,
-                        None => None,
-                    };
-                    let driver = room.upgrade().and_then(|shared| shared.borrow().driver.upgrade());
-                    if let Some(driver) = driver {
-                        driver.give_token(token);
-                    }
-                });
-                return;
-            }
+            Event::TokenWanted => return self.ask_for_token(shared),
             Event::PeerJoined { id, metadata } => {
                 shared.peers.insert(*id, metadata.clone());
                 RoomEvent::PeerJoined(*id, metadata.clone())
@@ -249,6 +286,13 @@ impl Sink for RoomSink {
                 shared.connected.remove(id);
                 RoomEvent::PeerLeft(*id, reason.code())
             }
+            Event::KickDone(id, result) => {
+                for (_, kick) in shared.kicks.extract_if(.., |(peer, _)| peer == id) {
+                    // Whoever dropped the receiver no longer wants to know.
+                    let _ = kick.send(*result);
+                }
+                return;
+            }
             Event::PeerFailed(id, error) => RoomEvent::PeerFailed(*id, error.clone().into()),
             Event::Signaling(state) => RoomEvent::Signaling(state.name()),
             Event::Closed(error) => {
@@ -256,6 +300,7 @@ impl Sink for RoomSink {
                 if let Some(joined) = shared.joined.take() {
                     let _ = joined.send(Err(error.clone().unwrap_or(Error::Closed)));
                 }
+                shared.kicks.clear();
                 shared.peers.clear();
                 shared.connected.clear();
                 shared.opened = None;

@@ -5,8 +5,11 @@
 mod cards;
 mod common;
 mod drain;
+mod endpoint;
 mod flood;
 mod garbage;
+mod key_sources;
+mod kick;
 mod origins;
 mod pages;
 mod program;
@@ -16,4 +19,6 @@ mod resume;
 mod rooms;
 mod silence;
 mod slow_consumer;
+mod tls;
 mod tokens;
+mod webhook;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use peerloom_protocol::signal::Refusal;
@@ -33,6 +34,13 @@ pub(crate) fn program() -> Command {
         }
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The same, trusting the certificates that this authority of `keys` has signed, and nobody else.
+pub(crate) fn program_trusting(authority: &Path) -> Command {
+    let mut command = program();
+    command.env("SSL_CERT_FILE", authority).env_remove("SSL_CERT_DIR");
     command
 }
 
@@ -131,6 +139,12 @@ fn settings_that_make_no_sense_are_explained() {
         (vec!["--relay-burst", "1000"], "the largest packet needs 18688"),
         (vec!["--relay-rate", "300000"], "more than --byte-rate with 262144"),
         (vec!["--www", "/no/such/folder"], "not a folder"),
+        (vec!["--token-keys", "/no/such/file"], "cannot read the key file"),
+        (vec!["--token-keys-url", "http://keys.example/"], "must be https"),
+        (vec!["--token-keys-url", "https://keys.example/", "--token-keys", "x"], "only one of"),
+        (vec!["--token-audience", "x"], "--token-keys"),
+        (vec!["--admission-url", "https://a.example/"], "at least 32 bytes"),
+        (vec!["--admission-url", "http://10.0.0.1/"], "must be https"),
         (vec!["--config", "/no/such/file"], "cannot read"),
         (vec!["--config", typo.to_str().unwrap()], "prot"),
         (vec!["--no-such-flag"], "--no-such-flag"),
@@ -160,6 +174,8 @@ fn help_explains_every_flag_with_its_variable() {
         "HOST",
         "PORT",
         "ALLOW_ORIGIN",
+        "TOKEN_KEYS_URL",
+        "ADMISSION_URL",
         "WWW",
         "MAX_CONNECTIONS",
         "RELAY_RATE",

@@ -12,67 +12,67 @@ use peerloom_protocol::signal::{ClientMessage, Join, Refusal, ServerMessage};
 use peerloom_signaling::{Config, TokenKeys, TokenKeysError, TokenOptions, mint};
 use serde_json::{Value, json};
 
-use crate::common::{Client, Server, join};
+use crate::common::{Client, Server, join, relay};
 
-const SECRET: [u8; 32] = [7; 32];
+pub(crate) const SECRET: [u8; 32] = [7; 32];
 
-fn key_file(name: &str) -> PathBuf {
+pub(crate) fn key_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/keys").join(name)
 }
 
-fn read_key(name: &str) -> Vec<u8> {
+pub(crate) fn read_key(name: &str) -> Vec<u8> {
     std::fs::read(key_file(name)).unwrap()
 }
 
 /// A file of keys that is deleted with its folder.
-fn keys(text: &Value) -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn keys(text: &Value) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keys.json");
     std::fs::write(&file, text.to_string()).unwrap();
     (folder, file)
 }
 
-fn symmetric(secret: &[u8]) -> Value {
+pub(crate) fn symmetric(secret: &[u8]) -> Value {
     json!({ "kty": "oct", "k": URL_SAFE_NO_PAD.encode(secret) })
 }
 
-fn read(file: &Path) -> TokenKeys {
+pub(crate) fn read(file: &Path) -> TokenKeys {
     TokenKeys::read(file, None).unwrap()
 }
 
-async fn server(keys: TokenKeys) -> Server {
+pub(crate) async fn server(keys: TokenKeys) -> Server {
     Server::with(Config { token_keys: Some(keys), ..Config::default() }).await
 }
 
 /// A server that knows [`SECRET`].
-async fn usual() -> Server {
+pub(crate) async fn usual() -> Server {
     let (_folder, file) = keys(&symmetric(&SECRET));
     server(read(&file)).await
 }
 
-fn in_seconds(seconds: i64) -> i64 {
+pub(crate) fn in_seconds(seconds: i64) -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64 + seconds
 }
 
-fn claims(room: &str) -> Value {
+pub(crate) fn claims(room: &str) -> Value {
     json!({ "exp": in_seconds(60), "room": room })
 }
 
-fn with(mut claims: Value, name: &str, value: Value) -> Value {
+pub(crate) fn with(mut claims: Value, name: &str, value: Value) -> Value {
     claims[name] = value;
     claims
 }
 
-fn signed(claims: &Value) -> String {
+pub(crate) fn signed(claims: &Value) -> String {
     encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(&SECRET)).unwrap()
 }
 
-fn bringing(room: &str, token: &str) -> Join {
+pub(crate) fn bringing(room: &str, token: &str) -> Join {
     Join { token: Some(token.to_owned().try_into().unwrap()), ..join(room, "x") }
 }
 
 /// Joins the room and gives what the server says against it.
-async fn refused(server: &Server, room: &str, token: &str) -> String {
+pub(crate) async fn refused(server: &Server, room: &str, token: &str) -> String {
     let mut client = Client::join_unanswered(server, bringing(room, token)).await;
     client.assert_refused(Refusal::Unauthorized).await
 }
@@ -226,6 +226,65 @@ async fn a_token_may_have_to_name_the_service() {
 }
 
 #[tokio::test]
+async fn a_token_may_be_for_one_key_alone() {
+    let server = usual().await;
+    // The key and the thumbprint of RFC 8037, appendix A.
+    let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    let thumbprint = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+    let key: [u8; 32] = URL_SAFE_NO_PAD.decode(x).unwrap().try_into().unwrap();
+    let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
+    let bound = |cnf: &Value| signed(&with(claims("r"), "cnf", cnf.clone()));
+    let by = |key, token: &str| Join { key, ..bringing("r", token) };
+    let mut one_bit_off = key;
+    one_bit_off[31] ^= 1;
+    for cnf in [
+        json!({ "jwk": jwk }),
+        json!({ "jkt": thumbprint }),
+        json!({ "jwk": jwk, "jkt": thumbprint, "kid": "whatever" }),
+    ] {
+        let token = bound(&cnf);
+        Client::join(&server, by(key, &token)).await;
+        for other in [one_bit_off, [1; 32], [0; 32]] {
+            let mut thief = Client::join_unanswered(&server, by(other, &token)).await;
+            let why = thief.assert_refused(Refusal::Unauthorized).await;
+            assert_eq!(why, "the token is for another key");
+        }
+    }
+    // A thief who writes its own key into the token has no signature for that, nor for a token without one.
+    let stolen = bound(&json!({ "jwk": jwk }));
+    let [header, _, signature] = stolen.split('.').collect::<Vec<_>>()[..] else { panic!() };
+    let own = json!({ "jwk": with(jwk.clone(), "x", json!(URL_SAFE_NO_PAD.encode([1; 32]))) });
+    for claims in [with(claims("r"), "cnf", own), claims("r")] {
+        let forged = format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let mut thief = Client::join_unanswered(&server, by([1; 32], &forged)).await;
+        thief.assert_refused(Refusal::Unauthorized).await;
+    }
+    let spoiled = |name: &str, value: Value| json!({ "jwk": with(jwk.clone(), name, value) });
+    for cnf in [
+        json!({}),
+        json!({ "kid": x }),
+        json!({ "x5t#S256": thumbprint }),
+        json!({ "jkt": x }),
+        json!({ "jkt": "" }),
+        json!({ "jkt": format!("{thumbprint}=") }),
+        json!({ "jwk": {} }),
+        json!({ "jwk": { "kty": "OKP", "x": x } }),
+        json!({ "jwk": jwk, "jkt": x }),
+        spoiled("kty", json!("EC")),
+        spoiled("crv", json!("X25519")),
+        spoiled("x", json!("")),
+        spoiled("x", json!(format!("{x}="))),
+        json!({ "jwk": { "kty": "oct", "k": x } }),
+        json!([jwk]),
+        json!(x),
+        json!(true),
+    ] {
+        let mut refused = Client::join_unanswered(&server, by(key, &bound(&cnf))).await;
+        refused.assert_refused(Refusal::Unauthorized).await;
+    }
+}
+
+#[tokio::test]
 async fn a_token_may_permit_less() {
     let server = usual().await;
     let permitting = |all: Value| signed(&with(claims("r"), "perm", all));
@@ -240,6 +299,45 @@ async fn a_token_may_permit_less() {
     let packet = vec![1, 2, 3].try_into().unwrap();
     quiet.send(ClientMessage::Relay { to: welcome.id, epoch: welcome.epoch, packet }).await;
     assert!(matches!(quiet.recv().await, ServerMessage::Throttled { .. }), "and nothing is passed on");
+}
+
+#[tokio::test]
+async fn a_token_may_be_for_packets_to_a_few() {
+    async fn next_packet(client: &mut Client) -> Vec<u8> {
+        loop {
+            if let ServerMessage::Relayed { packet, .. } = client.recv().await {
+                return packet.to_vec();
+            }
+        }
+    }
+    let server = usual().await;
+    let few = |most: i32| bringing("r", &signed(&with(claims("r"), "relay_fanout", json!(most))));
+    let (mut sender, _) = Client::join(&server, few(2)).await;
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(Client::join(&server, bringing("r", &signed(&claims("r")))).await);
+        sender.joined().await;
+    }
+    let [(one, one_id), (two, two_id), (three, three_id)] = &mut others[..] else { panic!() };
+    // The second, and the first again, are within the bound; the third is one past it.
+    for (to, packet) in [(&*one_id, b"1"), (two_id, b"2"), (one_id, b"3"), (three_id, b"4")] {
+        sender.send(relay(to, packet)).await;
+    }
+    match sender.recv().await {
+        ServerMessage::Throttled { to, wait_ms, .. } => {
+            assert_eq!(to, three_id.id);
+            assert!(wait_ms <= 1_000, "{wait_ms}");
+            tokio::time::sleep(std::time::Duration::from_millis(wait_ms.into())).await;
+        }
+        other => panic!("{other:?}"),
+    }
+    sender.send(relay(three_id, b"5")).await;
+    assert_eq!([next_packet(one).await, next_packet(one).await], [b"1", b"3"]);
+    assert_eq!(next_packet(two).await, b"2");
+    assert_eq!(next_packet(three).await, b"5");
+    let (silent, _) = Client::join(&server, few(0)).await;
+    assert_eq!(silent.policy, Some(ServerMessage::RelayPolicy { bytes_per_second: 0, burst: 0 }));
+    Client::join_unanswered(&server, few(-1)).await.assert_refused(Refusal::Unauthorized).await;
 }
 
 #[tokio::test]
@@ -298,8 +396,10 @@ async fn a_token_made_by_the_program_lets_in() {
         room_prefix: None,
         subject: Some("ada".to_owned()),
         audience: None,
-        permissions: Some(vec!["join".to_owned()]),
+        permissions: Some(vec!["join".to_owned(), "kick".to_owned()]),
+        cnf: None,
         room_cap: Some(5),
+        relay_fanout: Some(8),
         lifetime: 600,
     };
     let first = mint(options.clone()).unwrap();
