@@ -83,6 +83,7 @@ export interface Joining {
   privacy?: "relay-only";
   lan?: boolean;
   secret?: string;
+  passphrase?: string;
   pinned?: readonly string[] | ((id: string) => boolean | Promise<boolean>);
   resume?: boolean;
   identity?: "fresh" | "persistent";
