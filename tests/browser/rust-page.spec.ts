@@ -147,7 +147,7 @@ test("a page in Rust and one in TypeScript agree on a passphrase, and on none th
   await peer.run(({ kept }) => (kept.joined as import("peerloom").Room).leave());
   const right = await enter("correct-horse");
   expect(await happened()).toBe("connected");
-  await expect(rust.locator("#events li", { hasText: `${right} rolled` })).toBeVisible();
+  await expect(rust.locator("#events li", { hasText: `code with ${right}` })).toBeVisible();
   await context.close();
   removeSite(www);
 });
