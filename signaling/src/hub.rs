@@ -21,7 +21,7 @@ use peerloom_protocol::signal::{
 use crate::config::{Limits, RelayRates};
 use crate::outbox::{Outbox, OutboxLimits};
 use crate::rate::{Rate, TokenBucket};
-use crate::relay::{Relay, WAIT_FOR_OUTBOX, WAIT_WHEN_OFF};
+use crate::relay::{Relay, WAIT_FOR_OUTBOX, WAIT_WHEN_OFF, throttled};
 use crate::room::{Departure, Newcomer, Room, Told, is_room_name};
 use crate::token::Grant;
 
@@ -267,7 +267,8 @@ impl Seat {
     /// Passes an envelope to one member of the same room.
     ///
     /// # Errors
-    /// [`Refusal::PeerGone`] with a text for people, when that stay is not in the room.
+    /// [`Refusal::PeerGone`] with a text for people, when that stay is not in the room; [`ServerMessage::Throttled`] when it has
+    /// not been passed on, as this member says more at once than the other can take.
     pub(crate) fn signal(
         &self,
         to: PeerId,
@@ -277,8 +278,7 @@ impl Seat {
         let message = encode(&ServerMessage::Signal { from: self.id, epoch: self.epoch, envelope });
         let inside = self.room.lock();
         let outbox = inside.room.seat(to, epoch).ok_or_else(|| peer_gone(to, epoch))?;
-        outbox.push(message);
-        Ok(())
+        if outbox.push_signal(message) { Ok(()) } else { Err(throttled(to, epoch, WAIT_FOR_OUTBOX)) }
     }
 
     /// Passes a packet to one member of the same room, within the limits of this member and of its room.

@@ -8,11 +8,15 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use peerloom_protocol::signal::Refusal;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+
+/// Who has taken something within this time reads fast enough: it is the sender who says too much at once.
+const MOVING: Duration = Duration::from_millis(100);
 
 /// How much one outbox may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +50,8 @@ struct Queue {
     messages: VecDeque<Bytes>,
     bytes: usize,
     closing: Option<Refusal>,
+    /// When something was taken out last, or began to wait.
+    moved_at: Option<Instant>,
 }
 
 impl Outbox {
@@ -68,6 +74,19 @@ impl Outbox {
         }
         drop(queue);
         self.changed.notify_one();
+    }
+
+    /// Queues a signal. One that does not fit is left out, and the answer is `false`, while the client takes what it is sent:
+    /// or any member could have any other sent away by saying a hundred things at once. Otherwise as [`push`](Self::push).
+    pub(crate) fn push_signal(&self, message: Bytes) -> bool {
+        let queue = self.queue();
+        let moves = queue.moved_at.is_some_and(|at| at.elapsed() < MOVING);
+        let left_out = moves && queue.closing.is_none() && !self.fits(&queue, &message);
+        drop(queue);
+        if !left_out {
+            self.push(message);
+        }
+        !left_out
     }
 
     /// Queues a relayed packet, unless the outbox is more than half full or the packet does not fit: then it returns
@@ -111,6 +130,7 @@ impl Outbox {
         match queue.messages.pop_front() {
             Some(message) => {
                 queue.bytes -= message.len();
+                queue.moved_at = Some(Instant::now());
                 if queue.messages.is_empty() {
                     queue.messages = VecDeque::new();
                 }
@@ -142,6 +162,9 @@ impl Outbox {
 impl Queue {
     fn push(&mut self, message: Bytes) {
         if self.closing.is_none() {
+            if self.messages.is_empty() {
+                self.moved_at = Some(Instant::now());
+            }
             self.bytes += message.len();
             self.messages.push_back(message);
         }
@@ -188,6 +211,18 @@ mod tests {
         }
         assert_eq!(outbox.next(), Next::Close(Refusal::SlowConsumer));
         assert_eq!(outbox.queue().messages.capacity(), 0);
+    }
+
+    #[test]
+    fn a_signal_too_many_closes_only_who_takes_nothing() {
+        let outbox = outbox();
+        let said: Vec<_> = (0..5).map(|_| outbox.push_signal(message(1))).collect();
+        assert_eq!(said, [true, true, true, false, false]);
+        assert_eq!(outbox.next(), Next::Message(message(1)));
+        assert!(outbox.push_signal(message(1)));
+        outbox.queue().moved_at = Instant::now().checked_sub(MOVING);
+        assert!(outbox.push_signal(message(1)));
+        assert_eq!(outbox.next(), Next::Close(Refusal::SlowConsumer));
     }
 
     #[test]
