@@ -75,7 +75,8 @@ async function wrongFrames(client, chance, world) {
     () => frame(2, payload, { claims: 2 ** 40 }),
     () => frame(2, payload, { claims: 2 ** 53 }),
     () => frame(9, chance.bytes(126 + chance.below(500))),
-    () => frame(8, chance.bytes(1 + chance.below(3))),
+    // A valid code would only come back.
+    () => frame(8, chance.one([[7], [0, 0], [3, 0xed], [0xff, 0xff], [3, 232, 0xff]].map(Buffer.from))),
     () => frame(0, payload),
     () => Buffer.concat([frame(2, payload, { last: false }), frame(2, payload)]),
     () => frame(2, chance.bytes(65_536 + chance.below(100_000))),

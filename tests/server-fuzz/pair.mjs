@@ -81,6 +81,10 @@ class Member {
     this.#partner = other.id;
   }
 
+  get closeCode() {
+    return this.#client.closeCode;
+  }
+
   get isIn() {
     return this.#client.isOpen && this.#client.closeCode === undefined;
   }
@@ -123,7 +127,7 @@ export class Pair {
       [a, b],
       [b, a],
     ]) {
-      if (!from.isIn) faults.push("one of the honest pair was sent away");
+      if (!from.isIn) faults.push(`one of the honest pair was sent away (${from.closeCode ?? "no code"})`);
       if (from.sent !== to.heard) faults.push(`${from.sent} were sent and ${to.heard} heard`);
     }
     for (const member of this.members) member.end();
