@@ -76,12 +76,15 @@ impl Outbox {
         self.changed.notify_one();
     }
 
-    /// Queues a signal. One that does not fit is left out, and the answer is `false`, while the client takes what it is sent:
-    /// or any member could have any other sent away by saying a hundred things at once. Otherwise as [`push`](Self::push).
+    /// Queues a signal. While the client takes what it is sent, one that needs the last quarter is left out, and the answer is
+    /// `false`: or any member could have any other sent away by saying a hundred things at once. The quarter is kept for who
+    /// comes and goes, which nobody says again. Otherwise as [`push`](Self::push).
     pub(crate) fn push_signal(&self, message: Bytes) -> bool {
         let queue = self.queue();
+        let has_room = queue.messages.len() < self.limits.messages / 4 * 3
+            && queue.bytes + message.len() <= self.limits.bytes / 4 * 3;
         let moves = queue.moved_at.is_some_and(|at| at.elapsed() < MOVING);
-        let left_out = moves && queue.closing.is_none() && !self.fits(&queue, &message);
+        let left_out = !has_room && moves && queue.closing.is_none();
         drop(queue);
         if !left_out {
             self.push(message);
@@ -215,12 +218,15 @@ mod tests {
 
     #[test]
     fn a_signal_too_many_closes_only_who_takes_nothing() {
-        let outbox = outbox();
+        let outbox = Outbox::new(OutboxLimits { messages: 4, bytes: 100 });
         let said: Vec<_> = (0..5).map(|_| outbox.push_signal(message(1))).collect();
         assert_eq!(said, [true, true, true, false, false]);
+        // There is still room for the rest.
+        outbox.push(message(1));
         assert_eq!(outbox.next(), Next::Message(message(1)));
-        assert!(outbox.push_signal(message(1)));
+        assert!(!outbox.push_signal(message(1)), "three are left");
         outbox.queue().moved_at = Instant::now().checked_sub(MOVING);
+        assert!(outbox.push_signal(message(1)));
         assert!(outbox.push_signal(message(1)));
         assert_eq!(outbox.next(), Next::Close(Refusal::SlowConsumer));
     }

@@ -75,7 +75,8 @@ async fn one_that_reads_is_not_evicted_by_a_burst() {
     }
     hostile.socket.send(Message::Binary(frame.into())).await.unwrap();
     let mut throttled = 0;
-    while throttled < 400 - 64 {
+    // Three quarters of what may wait; the rest is for who comes and goes.
+    while throttled < 400 - 48 {
         match hostile.recv().await {
             ServerMessage::Throttled { to, epoch, .. } => {
                 assert_eq!((to, epoch), (welcome.id, welcome.epoch));
@@ -84,7 +85,7 @@ async fn one_that_reads_is_not_evicted_by_a_burst() {
             unexpected => panic!("{unexpected:?}"),
         }
     }
-    for _ in 0..64 {
+    for _ in 0..48 {
         assert!(matches!(victim.recv().await, ServerMessage::Signal { .. }));
     }
     hostile.send(signal(&welcome, b"later")).await;
