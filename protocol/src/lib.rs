@@ -16,6 +16,7 @@
 pub mod action;
 mod base64;
 pub mod bounded;
+mod budget;
 pub mod call;
 pub mod candidate;
 pub mod card;

@@ -43,6 +43,9 @@ pub const MAX_CARD_CANDIDATES: usize = 12;
 pub const MAX_CANDIDATES: usize = 64;
 /// One ICE candidate, as the text of its SDP attribute.
 pub const MAX_CANDIDATE_BYTES: usize = 512;
+/// Offers of a peer that lead to a connection, and sessions that it begins anew, one after the other without a pause. More
+/// are not taken, but for one each [`ANEW_MS`](crate::timing::ANEW_MS).
+pub const MAX_ANEW_AT_ONCE: u32 = 8;
 /// A session description from a peer.
 pub const MAX_SDP_BYTES: usize = 16 * 1024;
 

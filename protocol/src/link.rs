@@ -14,6 +14,7 @@ mod revival;
 use std::collections::VecDeque;
 
 use crate::action::{Command, ConnectionId, Start};
+use crate::budget::Budget;
 use crate::candidate::Candidate;
 use crate::card::Card;
 use crate::envelope::Envelope;
@@ -90,6 +91,8 @@ pub(crate) struct Link {
     attempts: u32,
     /// How often in a row all attempts have failed.
     failures: u32,
+    /// Offers that lead to a connection.
+    offers: Budget,
     outputs: VecDeque<Output>,
 }
 
@@ -123,6 +126,7 @@ impl Link {
             give_up_at: now + timing::CONNECT_MS,
             attempts: 0,
             failures: 0,
+            offers: Budget::full(now),
             outputs: VecDeque::new(),
         };
         match warm {

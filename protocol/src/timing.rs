@@ -60,6 +60,10 @@ pub const RESENDS: u32 = 3;
 /// All attempts together, from meeting a peer or losing its connection until the error.
 pub const CONNECT_MS: u64 = 45_000;
 
+/// How often a peer may have a connection made by an offer, or begin its session anew, once it has done so
+/// [`limits::MAX_ANEW_AT_ONCE`](crate::limits::MAX_ANEW_AT_ONCE) times. An honest one that is over this is heard when it
+/// says it again.
+pub const ANEW_MS: u64 = 1_000;
 /// First pause before a direct connection is tried again after all attempts failed; it doubles up to the second.
 pub const TRY_AGAIN_MS: (u64, u64) = (30_000, 300_000);
 /// Cards for newcomers are made this long after somebody was met, who comes first, and later while others are still being

@@ -8,6 +8,7 @@ use peerloom_protocol::action::{Action, Command, ConnectionId, Event, Input};
 use peerloom_protocol::bounded::List;
 use peerloom_protocol::card::Card;
 use peerloom_protocol::codec;
+use peerloom_protocol::control::Control;
 use peerloom_protocol::envelope::Envelope;
 use peerloom_protocol::failure::RoomError;
 use peerloom_protocol::hello::{Delivery, Hello, SessionHello};
@@ -16,6 +17,7 @@ use peerloom_protocol::identity::{self, Identity, Signed, Verdict};
 use peerloom_protocol::limits;
 use peerloom_protocol::node::{Config, Node};
 use peerloom_protocol::sdp;
+use peerloom_protocol::seal::{Seal, SecretKey};
 use peerloom_protocol::session::Options;
 use peerloom_protocol::signal::{
     ClientMessage, HelloBytes, Join, LeaveReason, Member, Refusal, ServerMessage, Welcome, read_early_join,
@@ -521,4 +523,27 @@ fn in_a_room_with_a_secret_envelopes_are_those_of_both_stays() {
         page.hear(&ServerMessage::Signal { from: other.id(), epoch: 2, envelope });
         assert_eq!(page.connections - opened, answered);
     }
+}
+
+#[test]
+fn a_peer_that_begins_its_session_anew_without_end_is_heard_now_and_then() {
+    let (mut page, mut other) = (Page::new(None), Other::new(5));
+    let secret = SecretKey::from_bytes([8; 32]);
+    other.hello.session =
+        Some(SessionHello { page: [5; 8], key: secret.public(), window: 1 << 20, relay: true });
+    page.welcome(vec![other.listed()]);
+    page.hear(&ServerMessage::RelayPolicy { bytes_per_second: 1 << 17, burst: 1 << 18 });
+    let before = page.connections;
+    let ours = Hello::decode(&page.join.as_ref().unwrap().hello).unwrap().session.unwrap().key;
+    let mut seal = Seal::new(&secret, other.id(), &ours, page.id(), "demo", None).unwrap();
+    for mine in 1..=500 {
+        let begin = Control::Begin { mine, yours: 0 }.encode();
+        // Written at 0, on channel 0.
+        let plain = [&[0, 0, begin.len() as u8], &begin[..]].concat();
+        let packet = seal.seal(&plain).try_into().unwrap();
+        page.hear(&ServerMessage::Relayed { from: other.id(), epoch: 2, packet });
+    }
+    let left = page.events.iter().filter(|event| matches!(event, Event::PeerLeft(..))).count();
+    assert_eq!(left, limits::MAX_ANEW_AT_ONCE as usize);
+    assert_eq!(page.connections, before, "and its next connection takes as long as ever");
 }

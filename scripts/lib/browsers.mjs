@@ -25,6 +25,13 @@ const PARTS = {
     debian: "firefox-esr",
     remedy: "install Firefox, or give its path in FIREFOX_PATH",
   },
+  coturn: {
+    variable: "TURNSERVER_PATH",
+    programs: ["turnserver"],
+    applications: [],
+    debian: "coturn",
+    remedy: "install coturn, or give the path of its turnserver in TURNSERVER_PATH",
+  },
   // A screen nobody sees, for browsers that must have windows.
   xvfb: {
     variable: "XVFB_PATH",

@@ -5,12 +5,13 @@ import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { buildLink, lackOfNetwork } from "../../tests/internet/lib/network.mjs";
 import { runReady } from "../../tests/internet/lib/run.mjs";
+import { fuzzServer, tellOfServer } from "../../tests/server-fuzz/run.mjs";
 import { findBrowsers } from "./browsers.mjs";
 import { fuzzAll } from "./fuzzing.mjs";
 import { installPackages, tool } from "./npm.mjs";
 import { pack } from "./pack.mjs";
 import { at, ci, rustPageDir, serverBinary, target } from "./paths.mjs";
-import { buildAll, buildRustPage } from "./products.mjs";
+import { buildAll, buildRustPage, buildServer } from "./products.mjs";
 import { attempt } from "./run.mjs";
 import { findRust } from "./toolchain.mjs";
 import { findRunner } from "./wasm-runner.mjs";
@@ -71,18 +72,28 @@ async function rust() {
   return cargoTest(["--workspace"]);
 }
 
-/** Every decoder, fed by libFuzzer for a while. What it needs and does not find fails it. */
+const FUZZ_SERVER_SECONDS = 10;
+
+/**
+ * Every decoder, fed by libFuzzer for a while; then the running server, by hostile clients. What it needs and does not find
+ * fails it.
+ */
 async function fuzz() {
   const results = await fuzzAll({ seconds: ci ? 60 : 20 });
   const failures = results
     .filter(({ crash }) => crash !== undefined)
     .map(({ name, crash }) => `${name}, with the input ${crash}`);
+  await buildServer();
+  const server = await fuzzServer({ seconds: FUZZ_SERVER_SECONDS });
+  if (server.faults.length > 0)
+    failures.push([`server, seed ${server.seed}`, ...server.faults].join("\n    "));
+  const decoders = results.map(({ name, executions }) => `${name}: ${executions} executions`);
   return {
-    passed: results.length - failures.length,
+    passed: results.length + 1 - failures.length,
     failed: failures.length,
     skipped: [],
     failures,
-    notes: results.map(({ name, executions }) => `${name}: ${executions} executions`),
+    notes: [...decoders, ...tellOfServer(server)],
   };
 }
 

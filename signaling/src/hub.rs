@@ -24,7 +24,7 @@ use crate::bans::{Bans, Marks};
 use crate::config::{Limits, RelayRates};
 use crate::outbox::{Outbox, OutboxLimits};
 use crate::rate::{Fanout, Rate, TokenBucket};
-use crate::relay::{Relay, WAIT_FOR_OUTBOX, WAIT_WHEN_OFF};
+use crate::relay::{Relay, WAIT_FOR_OUTBOX, WAIT_WHEN_OFF, throttled};
 use crate::room::{Departure, Kicked, Newcomer, Room, Told, is_room_name};
 use crate::token::Grant;
 
@@ -347,7 +347,8 @@ impl Seat {
     /// Passes an envelope to one member of the same room.
     ///
     /// # Errors
-    /// [`Refusal::PeerGone`] with a text for people, when that stay is not in the room.
+    /// [`Refusal::PeerGone`] with a text for people, when that stay is not in the room; [`ServerMessage::Throttled`] when it has
+    /// not been passed on, as this member says more at once than the other can take.
     pub(crate) fn signal(
         &self,
         to: PeerId,
@@ -357,8 +358,7 @@ impl Seat {
         let message = encode(&ServerMessage::Signal { from: self.id, epoch: self.epoch, envelope });
         let inside = self.room.lock();
         let outbox = inside.room.seat(to, epoch).ok_or_else(|| peer_gone(to, epoch))?;
-        outbox.push(message);
-        Ok(())
+        if outbox.push_signal(message) { Ok(()) } else { Err(throttled(to, epoch, WAIT_FOR_OUTBOX)) }
     }
 
     /// Passes a packet to one member of the same room, within the limits of this member and of its room.

@@ -8,11 +8,15 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use peerloom_protocol::signal::Refusal;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+
+/// Who has taken something within this time reads fast enough: it is the sender who says too much at once.
+const MOVING: Duration = Duration::from_millis(100);
 
 /// How much one outbox may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,8 @@ struct Queue {
     closing: Option<Refusal>,
     /// More about it, where that is not always the same.
     detail: Option<Box<str>>,
+    /// When something was taken out last, or began to wait.
+    moved_at: Option<Instant>,
 }
 
 impl Outbox {
@@ -70,6 +76,22 @@ impl Outbox {
         }
         drop(queue);
         self.changed.notify_one();
+    }
+
+    /// Queues a signal. While the client takes what it is sent, one that needs the last quarter is left out, and the answer is
+    /// `false`: or any member could have any other sent away by saying a hundred things at once. The quarter is kept for who
+    /// comes and goes, which nobody says again. Otherwise as [`push`](Self::push).
+    pub(crate) fn push_signal(&self, message: Bytes) -> bool {
+        let queue = self.queue();
+        let has_room = queue.messages.len() < self.limits.messages / 4 * 3
+            && queue.bytes + message.len() <= self.limits.bytes / 4 * 3;
+        let moves = queue.moved_at.is_some_and(|at| at.elapsed() < MOVING);
+        let left_out = !has_room && moves && queue.closing.is_none();
+        drop(queue);
+        if !left_out {
+            self.push(message);
+        }
+        !left_out
     }
 
     /// Queues a relayed packet, unless the outbox is more than half full or the packet does not fit: then it returns
@@ -129,6 +151,7 @@ impl Outbox {
         match queue.messages.pop_front() {
             Some(message) => {
                 queue.bytes -= message.len();
+                queue.moved_at = Some(Instant::now());
                 if queue.messages.is_empty() {
                     queue.messages = VecDeque::new();
                 }
@@ -160,6 +183,9 @@ impl Outbox {
 impl Queue {
     fn push(&mut self, message: Bytes) {
         if self.closing.is_none() {
+            if self.messages.is_empty() {
+                self.moved_at = Some(Instant::now());
+            }
             self.bytes += message.len();
             self.messages.push_back(message);
         }
@@ -206,6 +232,21 @@ mod tests {
         }
         assert_eq!(outbox.next(), Next::Close(Refusal::SlowConsumer));
         assert_eq!(outbox.queue().messages.capacity(), 0);
+    }
+
+    #[test]
+    fn a_signal_too_many_closes_only_who_takes_nothing() {
+        let outbox = Outbox::new(OutboxLimits { messages: 4, bytes: 100 });
+        let said: Vec<_> = (0..5).map(|_| outbox.push_signal(message(1))).collect();
+        assert_eq!(said, [true, true, true, false, false]);
+        // There is still room for the rest.
+        outbox.push(message(1));
+        assert_eq!(outbox.next(), Next::Message(message(1)));
+        assert!(!outbox.push_signal(message(1)), "three are left");
+        outbox.queue().moved_at = Instant::now().checked_sub(MOVING);
+        assert!(outbox.push_signal(message(1)));
+        assert!(outbox.push_signal(message(1)));
+        assert_eq!(outbox.next(), Next::Close(Refusal::SlowConsumer));
     }
 
     #[test]

@@ -71,9 +71,14 @@ impl<'a> Relay<'a> {
 
     /// What its sender is told when it was not passed on and may be sent again after `wait`.
     pub(crate) fn throttled(&self, wait: Duration) -> ServerMessage {
-        let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX).clamp(50, 10_000);
-        ServerMessage::Throttled { to: self.to, epoch: self.epoch, wait_ms }
+        throttled(self.to, self.epoch, wait)
     }
+}
+
+/// What a sender is told of something that was not passed on.
+pub(crate) fn throttled(to: PeerId, epoch: u32, wait: Duration) -> ServerMessage {
+    let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX).clamp(50, 10_000);
+    ServerMessage::Throttled { to, epoch, wait_ms }
 }
 
 #[cfg(test)]

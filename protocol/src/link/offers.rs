@@ -28,6 +28,9 @@ impl Link {
                 _ => return,
             }
         }
+        if !self.offers.take(now) {
+            return;
+        }
         if self.is_connected() {
             self.outputs.push_back(Output::Down);
         }
@@ -116,5 +119,38 @@ impl Link {
         if let Some(connection) = self.connection.take() {
             self.outputs.push_back(Output::Do(Command::CloseConnection(connection)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::Envelope;
+    use crate::limits::MAX_ANEW_AT_ONCE;
+
+    const OFFER: &str = include_str!("../../tests/fixtures/chromium-156-offer-addresses.sdp");
+
+    /// Hears these offers in one moment; gives how many connections are to be made for them.
+    fn answered(link: &mut Link, now: u64, generations: std::ops::Range<u32>) -> u32 {
+        let mut answered = 0;
+        for generation in generations {
+            link.envelope(now, Envelope::Offer { generation, sdp: OFFER.try_into().expect("short enough") });
+            while let Some(output) = link.poll() {
+                answered += u32::from(matches!(output, Output::Open(Start::Answer { .. })));
+            }
+        }
+        answered
+    }
+
+    #[test]
+    fn a_peer_that_offers_without_end_has_few_connections_made() {
+        let clean = sdp::sanitize(SdpKind::Offer, OFFER).expect("a good one");
+        let fingerprint = sdp::fingerprint(&clean).expect("there is one");
+        let mut link = Link::meet(0, true, fingerprint, None, None);
+        assert_eq!(answered(&mut link, 0, 1..400), MAX_ANEW_AT_ONCE);
+        assert_eq!(answered(&mut link, timing::ANEW_MS - 1, 400..450), 0);
+        // An honest peer says again what had no answer.
+        assert_eq!(answered(&mut link, timing::ANEW_MS, 450..500), 1);
+        assert_eq!(answered(&mut link, 100 * timing::ANEW_MS, 500..900), MAX_ANEW_AT_ONCE);
     }
 }

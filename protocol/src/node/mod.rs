@@ -14,6 +14,7 @@ mod sends;
 use std::collections::VecDeque;
 
 use crate::action::{Action, Command, ConnectionId, Event, Input, PeerPath};
+use crate::budget::Budget;
 use crate::channel::{Payload, Via};
 use crate::failure::{LinkError, RoomError};
 use crate::hello::{Delivery, SessionHello};
@@ -61,6 +62,8 @@ struct Peer<P, B> {
     unreachable: bool,
     /// The application waits for a code to compare.
     wants_code: bool,
+    /// Sessions that it begins anew.
+    restarts: Budget,
 }
 
 /// See the [module](self).
@@ -556,6 +559,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
             told,
             unreachable: false,
             wants_code: false,
+            restarts: Budget::full(now),
         };
         self.peers.insert(id, peer);
         self.actions.push_back(Action::Notify(Event::PeerJoined { id, metadata }));
@@ -626,7 +630,11 @@ impl<P: Payload, B: Buffer> Node<P, B> {
                         self.room.give_up_connection(now, id);
                     }
                 }
-                Output::Restarted { theirs } => self.restart(now, id, Some(theirs)),
+                Output::Restarted { theirs } => {
+                    if self.peers.get_mut(&id).is_some_and(|peer| peer.restarts.take(now)) {
+                        self.restart(now, id, Some(theirs));
+                    }
+                }
                 Output::DirectDead => self.room.give_up_connection(now, id),
                 Output::WantsLanes => self.room.begin_lanes(now, id),
                 Output::LaneDead(connection) => self.room.give_up_lane(now, connection),

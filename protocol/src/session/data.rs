@@ -362,6 +362,10 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             Some(known) if known != mine => {
                 // It has begun anew. If it knew our number it would have begun for our sake: then it is no news.
                 if yours == 0 {
+                    // Whether or not that is taken: what follows is not of the session that there is.
+                    if let Some(path) = self.path_mut(via) {
+                        path.begun = false;
+                    }
                     self.outputs.push_back(Output::Restarted { theirs: mine });
                 }
                 return;

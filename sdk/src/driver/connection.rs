@@ -222,8 +222,11 @@ fn open_channel(pc: &RtcPeerConnection, label: &str, id: u16, delivery: Delivery
 }
 
 fn connection_listeners(pc: &RtcPeerConnection, report: &Rc<dyn Fn(ConnectionEvent)>) -> Vec<EventListener> {
-    let (candidates, states, watched) = (report.clone(), report.clone(), pc.clone());
+    let (candidates, states, watched, announced) =
+        (report.clone(), report.clone(), pc.clone(), report.clone());
     vec![
+        // All channels are declared: whoever opens another speaks another protocol, or wants to fill this page with them.
+        EventListener::new(pc, "datachannel", move |_| announced(ConnectionEvent::Lost)),
         EventListener::new(pc, "icecandidate", move |event| {
             let candidate = event.dyn_ref::<RtcPeerConnectionIceEvent>().and_then(|event| event.candidate());
             match candidate.map(|candidate| candidate.candidate()) {

@@ -59,3 +59,35 @@ async fn it_is_evicted_and_the_others_do_not_notice() {
         }
     }
 }
+
+/// Whoever reads stays, however much another member says to it in one moment.
+#[tokio::test]
+async fn one_that_reads_is_not_evicted_by_a_burst() {
+    let server = Server::start().await;
+    let (mut hostile, _) = Client::join(&server, join("r", "hostile")).await;
+    let (mut victim, welcome) = Client::join(&server, join("r", "victim")).await;
+    hostile.joined().await;
+    // As many records in one message as the limits allow at once.
+    let record = codec::encode(&signal(&welcome, b"x"));
+    let mut frame = codec::frame();
+    for _ in 0..400 {
+        frame.extend_from_slice(&record[1..]);
+    }
+    hostile.socket.send(Message::Binary(frame.into())).await.unwrap();
+    let mut throttled = 0;
+    // Three quarters of what may wait; the rest is for who comes and goes.
+    while throttled < 400 - 48 {
+        match hostile.recv().await {
+            ServerMessage::Throttled { to, epoch, .. } => {
+                assert_eq!((to, epoch), (welcome.id, welcome.epoch));
+                throttled += 1;
+            }
+            unexpected => panic!("{unexpected:?}"),
+        }
+    }
+    for _ in 0..48 {
+        assert!(matches!(victim.recv().await, ServerMessage::Signal { .. }));
+    }
+    hostile.send(signal(&welcome, b"later")).await;
+    assert!(matches!(victim.recv().await, ServerMessage::Signal { .. }));
+}

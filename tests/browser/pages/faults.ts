@@ -113,6 +113,11 @@ export function madeConnections(): number {
   return connections.size;
 }
 
+/** Of all connections that are kept: media, which nobody here asks for. */
+export function transceivers(): number {
+  return [...connections].reduce((sum, connection) => sum + connection.getTransceivers().length, 0);
+}
+
 export function configurations(): RTCConfiguration[] {
   return [...connections].map((connection) => connection.getConfiguration());
 }

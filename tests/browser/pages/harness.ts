@@ -3,6 +3,7 @@
 import * as peerloom from "peerloom";
 import { channel, join, type PeerloomError, type Room } from "peerloom";
 import * as compact from "peerloom/compact";
+import * as bare from "./bare.ts";
 import * as faults from "./faults.ts";
 
 /** A message that a schema checks. */
@@ -209,6 +210,7 @@ const harness = {
   failure,
   randomBytes,
   digest,
+  bare,
   faults,
   /** A place for tests to keep things between calls. */
   kept: {} as Record<string, unknown>,

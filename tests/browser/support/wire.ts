@@ -3,7 +3,7 @@ import { createHash, createPrivateKey, createPublicKey, randomBytes, sign } from
 
 type Bytes = readonly number[];
 
-function varint(value: number): Bytes {
+export function varint(value: number): Bytes {
   return value < 128 ? [value] : [(value % 128) | 128, ...varint(Math.floor(value / 128))];
 }
 
@@ -53,9 +53,9 @@ export class Someone {
   readonly key = createPublicKey(this.#private).export({ format: "der", type: "spki" }).subarray(-32);
   readonly id = idOf(this.key, this.secret);
 
-  /** Kind 2 of a hello, and its last record: with some certificate, and signed with what stands before it. */
-  identityRecord(room: string, before: Bytes): Bytes {
-    const [fingerprint, hash] = [randomBytes(32), sha256(this.secret)];
+  /** Kind 2 of a hello, and its last record: with a certificate, and signed with what stands before it. */
+  identityRecord(room: string, before: Bytes, fingerprint: Uint8Array = randomBytes(32)): Bytes {
+    const hash = sha256(this.secret);
     const said = [
       Buffer.from("peerloom hello 1"),
       Buffer.from(text(room)),
@@ -101,6 +101,48 @@ export const signalRecord = (to: string, epoch: number, envelope: Bytes): Bytes 
   ...[2, ...Buffer.from(to, "base64url"), ...varint(epoch)],
   ...withLength(envelope),
 ];
+
+/** Envelopes: a trickled candidate, an offer, an answer. */
+export const candidateRecord = (generation: number, candidate: Bytes): Bytes => [
+  ...[1, ...varint(generation)],
+  ...candidate,
+];
+export const offerRecord = (generation: number, sdp: string): Bytes => [
+  ...[2, ...varint(generation)],
+  ...text(sdp),
+];
+
+/** The descriptions that answer, among what a server said: each with its generation, and who sent it. */
+export function* answersIn(messages: number[][]): Generator<{ generation: number; sdp: string }> {
+  for (const message of messages) {
+    for (const [kind, ...rest] of recordsOf(message)) {
+      if (kind !== 3) continue;
+      // Behind the sender's id: its epoch, and the envelope.
+      const [, envelope] = skipVarint(skipVarint(rest.slice(16))[1]);
+      for (const [kind, ...fields] of recordsOf(envelope)) {
+        if (kind !== 3) continue;
+        const [generation, description] = skipVarint(fields);
+        yield { generation, sdp: Buffer.from(skipVarint(description)[1]).toString() };
+      }
+    }
+  }
+}
+
+function* recordsOf([, ...frame]: number[]): Generator<number[]> {
+  for (let left = frame; left.length > 0; ) {
+    const [length, behind] = skipVarint(left);
+    yield behind.slice(0, length);
+    left = behind.slice(length);
+  }
+}
+
+function skipVarint(bytes: number[]): [value: number, behind: number[]] {
+  return [readVarint(Uint8Array.from(bytes)), bytes.slice(bytes.findIndex((byte) => byte < 128) + 1)];
+}
+
+/** Control messages. */
+export const pingRecord = (nonce: number): Bytes => [0, ...varint(nonce)];
+export const beginRecord = (mine: number, yours: number): Bytes => [3, ...varint(mine), ...varint(yours)];
 
 /** Kind 4 of a server: `version-mismatch`. */
 export const refusedForVersion: Bytes = [4, 11, ...text("update, please")];

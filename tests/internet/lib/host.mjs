@@ -155,15 +155,18 @@ const work = {
   /** Sends a signal to a browser and all its processes: SIGSTOP is a laptop asleep, SIGKILL a crash. */
   signalBrowser: ({ browser, signal }) => signalTree(browsers.get(browser).process().pid, signal),
 
-  /** Runs the signaling server, or one like it; gives its number and its port. */
-  serve: ({ program, args }) =>
+  /**
+   * Runs the signaling server, or another that prints a line like `ready`, in which a port is the first group; gives its number
+   * and its port.
+   */
+  serve: ({ program, args, ready = "listening on \\S+:(\\d+)\\s" }) =>
     new Promise((listening, failed) => {
       const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
       const number = keep(children, child);
       let told = "";
       child.stdout.on("data", (chunk) => {
         told += chunk;
-        const port = /listening on \S+:(\d+)\s/.exec(told)?.[1];
+        const port = new RegExp(ready).exec(told)?.[1];
         if (port !== undefined) listening({ process: number, port: Number(port) });
       });
       createInterface(child.stderr).on("line", (line) =>

@@ -12,9 +12,9 @@ const LANES = 3;
 export const titleOf = ({ name, pages = 2 }, kinds) => (pages === 0 ? name : `${name} (${kinds.join(", ")})`);
 
 /** Why a scenario cannot run with these browsers, one line each. */
-export async function lackOfBrowsers({ pages = 2, hides = false }, kinds) {
+export async function lackOfBrowsers({ pages = 2, hides = false, turn = false }, kinds) {
   const screen = hides && kinds.includes("chromium") ? ["xvfb"] : [];
-  return pages === 0 ? [] : findBrowsers(...new Set(kinds), ...screen);
+  return pages === 0 ? [] : findBrowsers(...new Set(kinds), ...screen, ...(turn ? ["coturn"] : []));
 }
 
 /**
@@ -22,8 +22,8 @@ export async function lackOfBrowsers({ pages = 2, hides = false }, kinds) {
  * failures it has passed.
  */
 export async function runScenario(scenario, kinds, { seed, serverLog } = {}) {
-  const { hosts = ["a", "b"], pages = 2, limitMs = 120_000, run } = scenario;
-  const world = await World.create({ hosts, kinds, seed, serverLog, withServer: pages > 0 });
+  const { hosts = ["a", "b"], pages = 2, limitMs = 120_000, packets, run } = scenario;
+  const world = await World.create({ hosts, kinds, seed, serverLog, withServer: pages > 0, packets });
   try {
     await within(limitMs, run(world), "the scenario");
   } catch (error) {

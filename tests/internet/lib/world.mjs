@@ -1,9 +1,12 @@
 // What a scenario works with: hosts, a link between them, a server, browsers and pages, and an account of it all.
-import { createNetwork } from "./network.mjs";
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { createNetwork, temporaryFolder } from "./network.mjs";
 import { Browser, Page } from "./page.mjs";
 import { Server } from "./server.mjs";
 import { createSite } from "./site.mjs";
 import { Timeline } from "./timeline.mjs";
+import { startTurn } from "./turn.mjs";
 import { sleep, until } from "./wait.mjs";
 
 /** Machines are shared: a time may be so many times what is promised before a scenario fails. */
@@ -29,17 +32,21 @@ export class World {
   #heard = new Set();
   #network;
   #site;
+  /** Where every packet is noted, if they are. */
+  #packets;
 
   constructor(kinds) {
     /** Which browser each page gets, in the order they are opened, unless the scenario says so. */
     this.kinds = kinds;
   }
 
-  /** Makes hosts `server` and those named, and starts the server. */
-  static async create({ hosts, kinds, seed, serverLog, withServer = true }) {
+  /** Makes hosts `server` and those named, and starts the server. With `packets`, every packet is noted. */
+  static async create({ hosts, kinds, seed, serverLog, withServer = true, packets = false }) {
     const world = new World(kinds);
     const onEvent = (host, event) => world.#happened(host, event);
-    world.#network = await createNetwork(["server", ...hosts], { seed, onEvent });
+    if (packets) world.#packets = temporaryFolder("packets");
+    const log = packets ? join(world.#packets, "log") : undefined;
+    world.#network = await createNetwork(["server", ...hosts], { seed, log, onEvent });
     try {
       world.seed = world.#network.seed;
       if (!withServer) return world;
@@ -57,6 +64,7 @@ export class World {
   async close() {
     await this.#network.close();
     this.#site?.remove();
+    if (this.#packets !== undefined) rmSync(this.#packets, { recursive: true, force: true });
   }
 
   get hosts() {
@@ -80,6 +88,25 @@ export class World {
   }
 
   linkStats = () => this.#network.link.tell("stats");
+
+  /**
+   * Packets that were delivered to a host, since then: `{ at, from, to }`. Who is behind a router has the router's address as
+   * `from`, and its own as `to`.
+   */
+  packets(since = 0) {
+    const lines = readFileSync(join(this.#packets, "log"), "utf8").split("\n");
+    const packets = lines
+      .map((line) => line.split(" "))
+      .map(([, at, from, to]) => ({ at: Number(at), from, to }));
+    return packets.filter(({ at, to }) => to !== undefined && at >= since);
+  }
+
+  /** Starts a STUN and TURN server at a host; gives it as `iceServers`. */
+  async startTurn(name) {
+    const iceServers = await startTurn(this.hosts[name]);
+    this.note(`a TURN server listens at ${name}`);
+    return iceServers;
+  }
 
   async moveHost(name) {
     const address = await this.#network.moveHost(name);

@@ -6,6 +6,7 @@ import pages from "./pages.mjs";
 import partitions from "./partitions.mjs";
 import paths from "./paths.mjs";
 import server from "./server.mjs";
+import trust from "./trust.mjs";
 import weather from "./weather.mjs";
 
 /** In the order of `--list`. */
@@ -18,6 +19,7 @@ export const scenarios = [
   ...partitions,
   ...server,
   ...pages,
+  ...trust,
 ];
 
 const CHROMIUM = ["chromium", "chromium"];
@@ -48,6 +50,9 @@ export const ready = [
   { name: "back-forward-cache", kinds: MIXED },
   { name: "tab-in-background", kinds: CHROMIUM },
   { name: "tab-in-background", kinds: MIXED },
+  { name: "relay-only-turn", kinds: MIXED },
+  { name: "private-candidates", kinds: CHROMIUM },
+  { name: "private-candidates", kinds: ["firefox", "chromium"] },
 ];
 
 /** What it runs as well, a few at a time: they take long, but mostly wait. */
