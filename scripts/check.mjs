@@ -62,6 +62,8 @@ const checks = {
   rustfmt: () => program("cargo", ["fmt", "--all", "--check"]),
   "rustfmt: fuzz targets": () =>
     program("cargo", ["fmt", "--manifest-path", at("fuzz/Cargo.toml"), "--check"]),
+  "lock file: fuzz targets": () =>
+    program("cargo", ["tree", "--locked", "--depth", "0", "--manifest-path", at("fuzz/Cargo.toml")]),
   "biome (format and lint)": () => script("@biomejs/biome/bin/biome", ci ? "ci" : "check"),
   "types of sdk": () => types("sdk"),
   "types of www": () => types("www"),
