@@ -1,38 +1,46 @@
-//! How often a peer may have something made anew that costs this page much: a connection, or a session.
+//! How often a peer may have something of this page that costs it much: a connection, a session, an answer to a guess.
 
-use crate::{limits, timing};
-
-/// What is left of it. Starts full.
+/// So many at once, and then one each time that some milliseconds have passed. Starts full.
 #[derive(Debug)]
 pub(crate) struct Budget {
+    most: u32,
+    every_ms: u64,
     left: u32,
-    filled_at: u64,
+    /// When it was last full, or one came back.
+    since: u64,
 }
 
 impl Budget {
-    pub(crate) fn full(now: u64) -> Self {
-        Self { left: limits::MAX_ANEW_AT_ONCE, filled_at: now }
+    pub(crate) fn new(now: u64, most: u32, every_ms: u64) -> Self {
+        Self { most, every_ms, left: most, since: now }
     }
 
     /// Takes one, or gives false when none is left.
     pub(crate) fn take(&mut self, now: u64) -> bool {
-        let gained = now.saturating_sub(self.filled_at) / timing::ANEW_MS;
-        self.filled_at += gained * timing::ANEW_MS;
-        self.left =
-            limits::MAX_ANEW_AT_ONCE.min(u32::try_from(gained).unwrap_or(u32::MAX).saturating_add(self.left));
-        let enough = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        enough
+        let back = now.saturating_sub(self.since) / self.every_ms;
+        if back >= u64::from(self.most - self.left) {
+            (self.left, self.since) = (self.most, now);
+        } else {
+            self.left += back as u32;
+            self.since += back * self.every_ms;
+        }
+        self.left.checked_sub(1).map(|left| self.left = left).is_some()
+    }
+
+    /// One that was taken has cost nothing.
+    pub(crate) fn give_back(&mut self) {
+        self.left = self.most.min(self.left + 1);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{limits, timing};
 
     #[test]
     fn there_are_some_at_once_and_then_one_at_a_time() {
-        let mut budget = Budget::full(1_000);
+        let mut budget = Budget::new(1_000, limits::MAX_ANEW_AT_ONCE, timing::ANEW_MS);
         let taken = |budget: &mut Budget, now| (0..100).filter(|_| budget.take(now)).count();
         assert_eq!(taken(&mut budget, 1_000), limits::MAX_ANEW_AT_ONCE as usize);
         assert_eq!(taken(&mut budget, 999), 0, "a clock that goes back gives nothing");

@@ -126,7 +126,7 @@ impl Link {
             give_up_at: now + timing::CONNECT_MS,
             attempts: 0,
             failures: 0,
-            offers: Budget::full(now),
+            offers: Budget::new(now, limits::MAX_ANEW_AT_ONCE, timing::ANEW_MS),
             outputs: VecDeque::new(),
         };
         match warm {

@@ -14,6 +14,7 @@ mod veil;
 use std::collections::VecDeque;
 
 use crate::action::{Command, ConnectionId, Event, Input, SignalingState};
+use crate::budget::Budget;
 use crate::control::Control;
 use crate::failure::{KickError, LinkError, RoomError};
 use crate::hello::{Hello, SessionHello};
@@ -31,7 +32,7 @@ use crate::signal::{ClientMessage, EnvelopeBytes, LeaveReason, PacketBytes, Refu
 use crate::sorted_map::SortedMap;
 use crate::vault::Vault;
 use crate::{codec, limits, timing};
-use proof::{Guesses, Stranger};
+use proof::Stranger;
 use trust::{Inbox, Pledge};
 
 /// What a room is made of.
@@ -161,7 +162,7 @@ pub(crate) struct Room {
     members: SortedMap<PeerId, Member>,
     /// Of a room with a passphrase: who has not shown yet to know it.
     strangers: Vec<Stranger>,
-    guesses: Guesses,
+    guesses: Budget,
     /// Members that the server was asked to send away, and until when it may answer.
     kicks: Vec<(PeerId, u64)>,
     next_connection: u32,
@@ -220,7 +221,7 @@ impl Room {
             renew_cards_at: None,
             members: SortedMap::default(),
             strangers: Vec::new(),
-            guesses: Guesses::default(),
+            guesses: proof::guesses(),
             kicks: Vec::new(),
             next_connection: 1,
             notices: VecDeque::new(),
@@ -258,7 +259,7 @@ impl Room {
         if !self.server.is_up() || self.config.options.relay == RelayMode::Never {
             return None;
         }
-        let secret = self.vault.as_ref().or(member.vault.as_ref()).map(Vault::packets);
+        let secret = self.vault_with(member).map(Vault::packets);
         let seal = Seal::new(self.key.as_ref()?, self.id()?, &theirs.key, id, &self.config.room, secret)?;
         let first = self.seals << 32;
         self.seals += 1;

@@ -559,7 +559,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
             told,
             unreachable: false,
             wants_code: false,
-            restarts: Budget::full(now),
+            restarts: Budget::new(now, limits::MAX_ANEW_AT_ONCE, timing::ANEW_MS),
         };
         self.peers.insert(id, peer);
         self.actions.push_back(Action::Notify(Event::PeerJoined { id, metadata }));

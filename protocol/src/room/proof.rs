@@ -3,48 +3,22 @@
 
 use super::Room;
 use super::trust::Believed;
+use crate::budget::Budget;
 use crate::envelope::Envelope;
 use crate::failure::LinkError;
 use crate::hello::Hello;
 use crate::id::PeerId;
 use crate::signal::{self, ClientMessage, EnvelopeBytes};
-use crate::vault::{About, Vault};
+use crate::vault::Vault;
 use crate::{limits, timing};
 
 /// How many strangers may be told our proof that do not answer by a right one: as many as a welcome may list. Each can have
 /// tried one passphrase by it.
 const MOST_GUESSES: u32 = limits::MAX_ROOM_MEMBERS as u32;
 
-/// Strangers that may still be answered. One more comes back each [`timing::GUESS_MS`].
-#[derive(Debug)]
-pub(super) struct Guesses {
-    left: u32,
-    /// When it was last full, or one came back.
-    since: u64,
-}
-
-impl Default for Guesses {
-    fn default() -> Self {
-        Self { left: MOST_GUESSES, since: 0 }
-    }
-}
-
-impl Guesses {
-    fn take(&mut self, now: u64) -> bool {
-        let back = now.saturating_sub(self.since) / timing::GUESS_MS;
-        if back >= u64::from(MOST_GUESSES - self.left) {
-            (self.left, self.since) = (MOST_GUESSES, now);
-        } else {
-            self.left += back as u32;
-            self.since += back * timing::GUESS_MS;
-        }
-        self.left.checked_sub(1).map(|left| self.left = left).is_some()
-    }
-
-    /// It was no guess.
-    fn give_back(&mut self) {
-        self.left = MOST_GUESSES.min(self.left + 1);
-    }
+/// Strangers that may still be answered.
+pub(super) fn guesses() -> Budget {
+    Budget::new(0, MOST_GUESSES, timing::GUESS_MS)
 }
 
 /// Somebody whose hello is believed, and who has shown nothing yet.
@@ -87,7 +61,7 @@ impl Room {
         }
         let shares = [(self.our_id(), self.config.share?), (listed.id, hello.share?)];
         let vault = Vault::of_pair(agreed, &self.config.room, shares);
-        let about = About::Envelope([(self.our_id(), self.our_key()), (listed.id, theirs)]);
+        let about = self.going_to(listed.id, theirs);
         let envelope = vault.seal(self.nonce(), about, &Envelope::Proof.encode()?).try_into().ok()?;
         self.server.send(&ClientMessage::Signal { to: listed.id, epoch: listed.epoch, envelope });
         Some(vault)
@@ -99,7 +73,7 @@ impl Room {
         let Some(at) = self.strangers.iter().position(is_theirs) else { return };
         let Stranger { polite, listed, hello, vault } = self.strangers.swap_remove(at);
         let theirs = hello.session.map(|session| session.key).unwrap_or_default();
-        let about = About::Envelope([(from, theirs), (self.our_id(), self.our_key())]);
+        let about = self.coming_from(from, theirs);
         let (hello, vault) = if vault.open(about, envelope).is_some() {
             self.guesses.give_back();
             (Ok(hello), Some(vault))
@@ -121,8 +95,8 @@ mod tests {
 
     #[test]
     fn strangers_that_show_nothing_use_up_the_guesses_and_they_come_back_slowly() {
-        let mut guesses = Guesses::default();
-        let answered = |guesses: &mut Guesses, now| (0..1_000).filter(|_| guesses.take(now)).count();
+        let mut guesses = guesses();
+        let answered = |guesses: &mut Budget, now| (0..1_000).filter(|_| guesses.take(now)).count();
         assert_eq!(answered(&mut guesses, 1_000), 256);
         assert_eq!(answered(&mut guesses, 1_000 + timing::GUESS_MS - 1), 0);
         assert_eq!(answered(&mut guesses, 1_000 + timing::GUESS_MS), 1);
@@ -133,11 +107,11 @@ mod tests {
 
     #[test]
     fn those_who_know_it_cost_nothing() {
-        let mut guesses = Guesses::default();
+        let mut guesses = guesses();
         for _ in 0..10_000 {
             assert!(guesses.take(1_000));
             guesses.give_back();
         }
-        assert_eq!(guesses.left, MOST_GUESSES);
+        assert_eq!((0..1_000).filter(|_| guesses.take(1_000)).count(), 256);
     }
 }

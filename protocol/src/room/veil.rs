@@ -4,9 +4,10 @@
 use super::Room;
 use crate::hello::Hello;
 use crate::id::PeerId;
+use crate::members::Member;
 use crate::seal;
-use crate::signal::{EnvelopeBytes, HelloBytes, Member, ServerMessage, TaggedCard};
-use crate::vault::About;
+use crate::signal::{self, EnvelopeBytes, HelloBytes, ServerMessage, TaggedCard};
+use crate::vault::{About, Vault};
 
 impl Room {
     /// What the server calls the room.
@@ -38,6 +39,21 @@ impl Room {
 
     pub(super) fn our_key(&self) -> [u8; 32] {
         self.key.as_ref().map(seal::SecretKey::public).unwrap_or_default()
+    }
+
+    /// What an envelope to a member in the stay with this key is about.
+    pub(super) fn going_to(&self, to: PeerId, key: [u8; 32]) -> About {
+        About::Envelope([(self.our_id(), self.our_key()), (to, key)])
+    }
+
+    /// The same of one from it.
+    pub(super) fn coming_from(&self, from: PeerId, key: [u8; 32]) -> About {
+        About::Envelope([(from, key), (self.our_id(), self.our_key())])
+    }
+
+    /// The keys of the room, or else of the two of us.
+    pub(super) fn vault_with<'a>(&'a self, member: &'a Member) -> Option<&'a Vault> {
+        self.vault.as_ref().or(member.vault.as_ref())
     }
 
     pub(super) fn veil_hello(&mut self, hello: HelloBytes) -> HelloBytes {
@@ -73,10 +89,9 @@ impl Room {
             return Some(envelope);
         }
         let nonce = self.nonce();
-        let about = |theirs| About::Envelope([(self.our_id(), self.our_key()), (to, theirs)]);
         let member = self.members.get(&to)?;
-        let vault = self.vault.as_ref().or(member.vault.as_ref())?;
-        vault.seal(nonce, about(member.session?.key), &envelope).try_into().ok()
+        let about = self.going_to(to, member.session?.key);
+        self.vault_with(member)?.seal(nonce, about, &envelope).try_into().ok()
     }
 
     pub(super) fn unveil_envelope(&self, from: PeerId, envelope: EnvelopeBytes) -> Option<EnvelopeBytes> {
@@ -84,8 +99,8 @@ impl Room {
             return Some(envelope);
         }
         let member = self.members.get(&from)?;
-        let about = About::Envelope([(from, member.session?.key), (self.our_id(), self.our_key())]);
-        self.vault.as_ref().or(member.vault.as_ref())?.open(about, &envelope)?.try_into().ok()
+        let about = self.coming_from(from, member.session?.key);
+        self.vault_with(member)?.open(about, &envelope)?.try_into().ok()
     }
 
     /// Opens what a message says of members. A hello that does not open is none, as is a card.
@@ -102,7 +117,7 @@ impl Room {
         message
     }
 
-    fn unveil_member(&self, mut member: Member) -> Member {
+    fn unveil_member(&self, mut member: signal::Member) -> signal::Member {
         let Some(vault) = &self.vault else { return member };
         let hello = vault.open(About::Hello(member.id), &member.hello);
         let hello = hello.and_then(|hello| HelloBytes::try_from(hello).ok()).unwrap_or_default();
