@@ -15,8 +15,8 @@ impl Budget {
         Self { most, every_ms, left: most, since: now }
     }
 
-    /// Takes one, or gives false when none is left.
-    pub(crate) fn take(&mut self, now: u64) -> bool {
+    /// Whether one is left.
+    pub(crate) fn has(&mut self, now: u64) -> bool {
         let back = now.saturating_sub(self.since) / self.every_ms;
         if back >= u64::from(self.most - self.left) {
             (self.left, self.since) = (self.most, now);
@@ -24,7 +24,19 @@ impl Budget {
             self.left += back as u32;
             self.since += back * self.every_ms;
         }
-        self.left.checked_sub(1).map(|left| self.left = left).is_some()
+        self.left > 0
+    }
+
+    /// Takes one, or gives false when none is left.
+    pub(crate) fn take(&mut self, now: u64) -> bool {
+        let has = self.has(now);
+        self.left -= u32::from(has);
+        has
+    }
+
+    /// When the next comes back, where none is left.
+    pub(crate) fn back_at(&self) -> Option<u64> {
+        (self.left == 0).then(|| self.since + self.every_ms)
     }
 
     /// One that was taken has cost nothing.
@@ -44,8 +56,11 @@ mod tests {
         let taken = |budget: &mut Budget, now| (0..100).filter(|_| budget.take(now)).count();
         assert_eq!(taken(&mut budget, 1_000), limits::MAX_ANEW_AT_ONCE as usize);
         assert_eq!(taken(&mut budget, 999), 0, "a clock that goes back gives nothing");
+        assert_eq!(budget.back_at(), Some(1_000 + timing::ANEW_MS));
         assert_eq!(taken(&mut budget, 1_000 + timing::ANEW_MS - 1), 0);
         assert_eq!(taken(&mut budget, 1_000 + timing::ANEW_MS), 1);
+        assert!(budget.has(1_000 + 2 * timing::ANEW_MS));
+        assert_eq!(budget.back_at(), None, "there is one");
         assert_eq!(taken(&mut budget, 1_000 + 4 * timing::ANEW_MS), 3);
         assert_eq!(taken(&mut budget, u64::MAX), limits::MAX_ANEW_AT_ONCE as usize);
     }

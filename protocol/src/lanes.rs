@@ -86,6 +86,11 @@ impl Lanes {
         (1..).zip(&mut self.0).find_map(|(number, lane)| Some((number, lane.link.as_mut()?.poll()?)))
     }
 
+    /// The next thing that one of them wants is a connection.
+    pub(crate) fn wants_connection(&self) -> bool {
+        self.links().find(|link| link.wants_anything()).is_some_and(Link::wants_connection)
+    }
+
     /// The id for the connection that a lane asked for.
     pub(crate) fn opened(&mut self, number: u8, connection: ConnectionId) {
         if let Some(link) = self.number(number).and_then(|lane| lane.link.as_mut()) {

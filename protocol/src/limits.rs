@@ -46,6 +46,12 @@ pub const MAX_CANDIDATE_BYTES: usize = 512;
 /// Offers of a peer that lead to a connection, and sessions that it begins anew, one after the other without a pause. More
 /// are not taken, but for one each [`ANEW_MS`](crate::timing::ANEW_MS).
 pub const MAX_ANEW_AT_ONCE: u32 = 8;
+/// Connections that a page makes at the same time, to all members together; the others wait for their turn. A browser that
+/// makes more is slower with each, and a stranger with many identities costs no more than this.
+pub const MAX_PENDING_CONNECTIONS: usize = 64;
+/// Connections that a page makes one after the other without a pause: one to each member of the largest room. After that
+/// it is one each [`CONNECTION_MS`](crate::timing::CONNECTION_MS).
+pub const MAX_CONNECTIONS_AT_ONCE: u32 = MAX_ROOM_MEMBERS as u32;
 /// A session description from a peer.
 pub const MAX_SDP_BYTES: usize = 16 * 1024;
 

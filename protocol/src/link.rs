@@ -166,6 +166,20 @@ impl Link {
         self.outputs.pop_front()
     }
 
+    pub(crate) fn wants_anything(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
+    /// What comes next is a connection to be made. It may wait: if it does so for too long, the attempt fails.
+    pub(crate) fn wants_connection(&self) -> bool {
+        matches!(self.outputs.front(), Some(Output::Open(_)))
+    }
+
+    /// A connection is there that is not open yet.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.connection.is_some() && !self.is_connected()
+    }
+
     /// The id for the connection asked for by [`Output::Open`].
     pub(crate) fn opened(&mut self, connection: ConnectionId) {
         self.connection = Some(connection);

@@ -138,6 +138,11 @@ impl Member {
         self.link.as_ref().is_some_and(is_its) || self.lanes.links().any(is_its)
     }
 
+    /// Connections that are being made.
+    pub(crate) fn pending(&self) -> usize {
+        self.link.iter().chain(self.lanes.links()).filter(|link| link.is_pending()).count()
+    }
+
     pub(crate) fn deadline(&self) -> Option<u64> {
         timing::earliest(&[self.link.as_ref().and_then(Link::deadline), self.lanes.deadline()])
     }

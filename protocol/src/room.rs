@@ -6,6 +6,7 @@
 
 mod joining;
 mod kick;
+mod openings;
 mod presence;
 mod proof;
 mod trust;
@@ -32,6 +33,7 @@ use crate::signal::{ClientMessage, EnvelopeBytes, LeaveReason, PacketBytes, Refu
 use crate::sorted_map::SortedMap;
 use crate::vault::Vault;
 use crate::{codec, limits, timing};
+use openings::Openings;
 use proof::Stranger;
 use trust::{Inbox, Pledge};
 
@@ -165,6 +167,7 @@ pub(crate) struct Room {
     guesses: Budget,
     /// Members that the server was asked to send away, and until when it may answer.
     kicks: Vec<(PeerId, u64)>,
+    openings: Openings,
     next_connection: u32,
     notices: VecDeque<Notice>,
     /// Goodbyes are on their way until then.
@@ -223,6 +226,7 @@ impl Room {
             strangers: Vec::new(),
             guesses: proof::guesses(),
             kicks: Vec::new(),
+            openings: Openings::new(),
             next_connection: 1,
             notices: VecDeque::new(),
             leaving_until: None,
@@ -393,6 +397,7 @@ impl Room {
             self.fill.map(|fill| fill.at),
             self.renew_cards_at,
             self.kicks.iter().map(|(_, until)| *until).min(),
+            self.openings.deadline(),
             members,
         ])
     }
@@ -449,7 +454,7 @@ impl Room {
     fn pump(&mut self, now: u64) {
         loop {
             self.pump_server(now);
-            self.pump_links();
+            self.pump_links(now);
             if self.server.is_quiet() {
                 return;
             }

@@ -64,6 +64,9 @@ pub const CONNECT_MS: u64 = 45_000;
 /// [`limits::MAX_ANEW_AT_ONCE`](crate::limits::MAX_ANEW_AT_ONCE) times. An honest one that is over this is heard when it
 /// says it again.
 pub const ANEW_MS: u64 = 1_000;
+/// How often a page makes a connection because of what others do, once it has made
+/// [`limits::MAX_CONNECTIONS_AT_ONCE`](crate::limits::MAX_CONNECTIONS_AT_ONCE). Making one takes some milliseconds.
+pub const CONNECTION_MS: u64 = 100;
 /// First pause before a direct connection is tried again after all attempts failed; it doubles up to the second.
 pub const TRY_AGAIN_MS: (u64, u64) = (30_000, 300_000);
 /// Cards for newcomers are made this long after somebody was met, who comes first, and later while others are still being

@@ -1,202 +1,32 @@
 //! A server that lies about who is who, against the core alone: a page is told by hand what such a server would say.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::VecDeque;
+#[path = "support/page.rs"]
+mod page;
+
 use std::rc::Rc;
 
-use peerloom_protocol::action::{Action, Command, ConnectionId, Event, Input};
+use peerloom_protocol::action::{Action, ConnectionId, Event, Input};
 use peerloom_protocol::bounded::List;
 use peerloom_protocol::card::Card;
 use peerloom_protocol::codec;
 use peerloom_protocol::control::Control;
 use peerloom_protocol::envelope::Envelope;
 use peerloom_protocol::failure::RoomError;
-use peerloom_protocol::hello::{Delivery, Hello, SessionHello};
-use peerloom_protocol::id::{PeerId, ResumeToken, ReturnSecret};
-use peerloom_protocol::identity::{self, Identity, Signed, Verdict};
+use peerloom_protocol::hello::{Hello, SessionHello};
+use peerloom_protocol::id::{PeerId, ResumeToken};
+use peerloom_protocol::identity::Verdict;
 use peerloom_protocol::limits;
 use peerloom_protocol::node::{Config, Node};
 use peerloom_protocol::sdp;
 use peerloom_protocol::seal::{Seal, SecretKey};
-use peerloom_protocol::session::Options;
 use peerloom_protocol::signal::{
-    ClientMessage, HelloBytes, Join, LeaveReason, Member, Refusal, ServerMessage, Welcome, read_early_join,
+    ClientMessage, HelloBytes, LeaveReason, Member, Refusal, ServerMessage, Welcome,
 };
 use peerloom_protocol::sim::app::Bytes;
-use peerloom_protocol::timing;
 use peerloom_protocol::vault::{About, Vault};
 
-const OFFER: &str = include_str!("fixtures/chromium-156-offer-addresses.sdp");
-
-fn channels() -> Hello {
-    Hello::new([("chat".to_owned(), Delivery::Ordered, "json".to_owned())], r#""Ada""#).unwrap()
-}
-
-fn config() -> Config {
-    Config {
-        share: None,
-        room: "demo".to_owned(),
-        secret: None,
-        hello: channels(),
-        join_timeout_ms: timing::JOIN_MS,
-        resume: None,
-        gives_tokens: false,
-        options: Options::default(),
-        entropy: [3; 32],
-    }
-}
-
-/// A page that does what it is told, and keeps what the core wants done.
-struct Page {
-    node: Node<Rc<[u8]>, Bytes>,
-    join: Option<Join>,
-    events: Vec<Event>,
-    /// Signatures to check, which wait here when they are not answered at once.
-    checks: VecDeque<(u32, Signed, Vec<u8>)>,
-    /// The metadata that came with each of those.
-    metadata: Vec<String>,
-    answers: bool,
-    connections: u32,
-    /// It opened another socket, in which the join is the first message.
-    came_back: bool,
-    /// Envelopes that it has had passed on.
-    signals: u32,
-    /// Answers that connections were given.
-    answered: u32,
-}
-
-impl Page {
-    fn new(resume: Option<ResumeToken>) -> Self {
-        Self::with(Config { resume, ..config() })
-    }
-
-    fn with(config: Config) -> Self {
-        let mut page = Self {
-            node: Node::new(config).unwrap(),
-            join: None,
-            events: Vec::new(),
-            checks: VecDeque::new(),
-            metadata: Vec::new(),
-            answers: true,
-            connections: 0,
-            came_back: false,
-            signals: 0,
-            answered: 0,
-        };
-        page.feed(Input::Start);
-        page
-    }
-
-    fn feed(&mut self, input: Input) {
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
-            self.node.handle(1_000, input);
-            while let Some(action) = self.node.poll_action() {
-                match action {
-                    Action::Notify(event) => self.events.push(event),
-                    Action::Do(command) => self.carry_out(command, &mut inputs),
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    fn carry_out(&mut self, command: Command, inputs: &mut VecDeque<Input>) {
-        match command {
-            Command::OpenConnection(id, _) => {
-                self.connections += 1;
-                inputs.push_back(Input::LocalDescription(id, OFFER.to_owned()));
-                inputs.push_back(Input::GatheringComplete(id));
-            }
-            Command::SetAnswer(..) => self.answered += 1,
-            Command::SendSocket(message) => {
-                let said = codec::decode::<ClientMessage>(&message, message.len()).unwrap();
-                self.signals +=
-                    said.filter(|said| matches!(said, Ok(ClientMessage::Signal { .. }))).count() as u32;
-            }
-            Command::OpenSocket { subprotocols } => {
-                let early = subprotocols.iter().find_map(|text| read_early_join(text));
-                self.came_back = early.is_none();
-                if let Some(join) = early {
-                    self.join = Some(join.unwrap());
-                }
-            }
-            Command::Sign { number, seed, message } => {
-                inputs.push_back(Input::Signed(number, Some(identity::sign(&seed, &message))));
-            }
-            Command::Check { number, signed, message, .. } if self.answers => {
-                inputs.push_back(Input::Checked(number, Verdict::of(&signed, &message)));
-            }
-            Command::Check { number, signed, message, metadata, .. } => {
-                self.checks.push_back((number, signed, message));
-                self.metadata.push(metadata);
-            }
-            _ => {}
-        }
-    }
-
-    fn hear(&mut self, message: &ServerMessage) {
-        self.feed(Input::SocketMessage(codec::encode(message)));
-    }
-
-    fn id(&self) -> PeerId {
-        let join = self.join.as_ref().unwrap();
-        PeerId::of(&join.key, &join.secret.hash())
-    }
-
-    fn welcome(&mut self, members: Vec<Member>) {
-        let welcome = Welcome { id: self.id(), epoch: 1, members: members.try_into().unwrap() };
-        self.hear(&ServerMessage::Welcome(welcome));
-    }
-
-    /// Why there is no connection with each peer that there is none with.
-    fn failures(&self) -> Vec<(PeerId, &'static str)> {
-        let failed = self.events.iter().filter_map(|event| match event {
-            Event::PeerFailed(id, error) => Some((*id, error.code())),
-            _ => None,
-        });
-        failed.collect()
-    }
-}
-
-/// Somebody else in the room, as an honest server would describe it.
-struct Other {
-    seed: [u8; 32],
-    secret: ReturnSecret,
-    fingerprint: [u8; 32],
-    hello: Hello,
-}
-
-impl Other {
-    fn new(byte: u8) -> Self {
-        let session = SessionHello { page: [byte; 8], key: [9; 32], window: 1 << 20, relay: true };
-        let hello = Hello { session: Some(session), ..channels() };
-        Self { seed: [byte; 32], secret: ReturnSecret([byte; 32]), fingerprint: [7; 32], hello }
-    }
-
-    fn identity(&self, room: &str) -> Identity {
-        let (fingerprint, secret_hash) = (self.fingerprint, self.secret.hash());
-        let statement = identity::statement(room, &fingerprint, &secret_hash, &self.hello.encode_unsigned());
-        let Signed { key, signature } = identity::sign(&self.seed, &statement);
-        Identity { fingerprint, key, secret_hash, signature }
-    }
-
-    fn id(&self) -> PeerId {
-        self.identity("demo").id()
-    }
-
-    fn hello(&self) -> Vec<u8> {
-        Hello { identity: Some(self.identity("demo")), ..self.hello.clone() }.encode()
-    }
-
-    fn listed(&self) -> Member {
-        self.with(self.hello())
-    }
-
-    fn with(&self, hello: Vec<u8>) -> Member {
-        Member { id: self.id(), epoch: 2, hello: hello.try_into().unwrap(), card: None, given: None }
-    }
-}
+use page::{OFFER, Other, Page, config};
 
 /// The code that a page gives for a member that is described so; None when it begins to connect.
 fn judged(member: Member) -> Option<&'static str> {

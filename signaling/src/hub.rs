@@ -358,7 +358,11 @@ impl Seat {
         let message = encode(&ServerMessage::Signal { from: self.id, epoch: self.epoch, envelope });
         let inside = self.room.lock();
         let outbox = inside.room.seat(to, epoch).ok_or_else(|| peer_gone(to, epoch))?;
-        if outbox.push_signal(message) { Ok(()) } else { Err(throttled(to, epoch, WAIT_FOR_OUTBOX)) }
+        if outbox.push_signal(message, self.epoch) {
+            Ok(())
+        } else {
+            Err(throttled(to, epoch, WAIT_FOR_OUTBOX))
+        }
     }
 
     /// Passes a packet to one member of the same room, within the limits of this member and of its room.

@@ -47,13 +47,20 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct Queue {
-    messages: VecDeque<Bytes>,
+    messages: VecDeque<Waiting>,
     bytes: usize,
     closing: Option<Refusal>,
     /// More about it, where that is not always the same.
     detail: Option<Box<str>>,
     /// When something was taken out last, or began to wait.
     moved_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    message: Bytes,
+    /// The stay of the member that said it, if it is a signal.
+    from: Option<u32>,
 }
 
 impl Outbox {
@@ -69,29 +76,44 @@ impl Outbox {
     /// Queues a message. When it does not fit, the outbox closes with [`Refusal::SlowConsumer`] instead.
     pub(crate) fn push(&self, message: Bytes) {
         let mut queue = self.queue();
-        if self.fits(&queue, &message) {
-            queue.push(message);
-        } else {
-            queue.close(Refusal::SlowConsumer);
-        }
+        self.push_or_close(&mut queue, Waiting { message, from: None });
         drop(queue);
         self.changed.notify_one();
     }
 
-    /// Queues a signal. While the client takes what it is sent, one that needs the last quarter is left out, and the answer is
-    /// `false`: or any member could have any other sent away by saying a hundred things at once. The quarter is kept for who
-    /// comes and goes, which nobody says again. Otherwise as [`push`](Self::push).
-    pub(crate) fn push_signal(&self, message: Bytes) -> bool {
-        let queue = self.queue();
-        let has_room = queue.messages.len() < self.limits.messages / 4 * 3
-            && queue.bytes + message.len() <= self.limits.bytes / 4 * 3;
+    fn push_or_close(&self, queue: &mut Queue, waiting: Waiting) {
+        if self.fits(queue, &waiting.message) {
+            queue.push(waiting);
+        } else {
+            queue.close(Refusal::SlowConsumer);
+        }
+    }
+
+    /// Queues a signal of the member whose stay is `from`. While the client takes what it is sent, one that is over its
+    /// sender's share is left out, and the answer is `false`: or any member could have any other sent away, or keep others from
+    /// reaching it, by saying a hundred things at once. Otherwise as [`push`](Self::push).
+    pub(crate) fn push_signal(&self, message: Bytes, from: u32) -> bool {
+        let mut queue = self.queue();
         let moves = queue.moved_at.is_some_and(|at| at.elapsed() < MOVING);
-        let left_out = !has_room && moves && queue.closing.is_none();
-        drop(queue);
+        let left_out = moves && queue.closing.is_none() && !self.is_within_share(&queue, &message, from);
         if !left_out {
-            self.push(message);
+            self.push_or_close(&mut queue, Waiting { message, from: Some(from) });
+            drop(queue);
+            self.changed.notify_one();
         }
         !left_out
+    }
+
+    /// A sender may have as much waiting as is still free of the first three quarters (A. K. Choudhury and E. L. Hahne, "Dynamic
+    /// queue length thresholds", 1998): so however many of them say as much as they can, there is room for one more. The last
+    /// quarter is kept for who comes and goes, which nobody says again.
+    fn is_within_share(&self, queue: &Queue, message: &Bytes, from: u32) -> bool {
+        let free_messages = (self.limits.messages / 4 * 3).saturating_sub(queue.messages.len());
+        let free_bytes = (self.limits.bytes / 4 * 3).saturating_sub(queue.bytes);
+        let theirs = queue.messages.iter().filter(|waiting| waiting.from == Some(from));
+        let (messages, bytes) =
+            theirs.fold((0, 0), |(count, bytes), waiting| (count + 1, bytes + waiting.message.len()));
+        messages < free_messages && bytes + message.len() <= free_bytes
     }
 
     /// Queues a relayed packet, unless the outbox is more than half full or the packet does not fit: then it returns
@@ -103,7 +125,7 @@ impl Outbox {
             && queue.bytes <= self.limits.bytes / 2
             && self.fits(&queue, &message);
         if has_room {
-            queue.push(message);
+            queue.push(Waiting { message, from: None });
             drop(queue);
             self.changed.notify_one();
         }
@@ -116,7 +138,7 @@ impl Outbox {
 
     /// Queues the first message, whatever its size: a welcome to a large room is more than a normal queue holds.
     pub(crate) fn push_welcome(&self, message: Bytes) {
-        self.queue().push(message);
+        self.queue().push(Waiting { message, from: None });
         self.changed.notify_one();
     }
 
@@ -149,7 +171,7 @@ impl Outbox {
             return Next::Close(refusal);
         }
         match queue.messages.pop_front() {
-            Some(message) => {
+            Some(Waiting { message, .. }) => {
                 queue.bytes -= message.len();
                 queue.moved_at = Some(Instant::now());
                 if queue.messages.is_empty() {
@@ -181,13 +203,13 @@ impl Outbox {
 }
 
 impl Queue {
-    fn push(&mut self, message: Bytes) {
+    fn push(&mut self, waiting: Waiting) {
         if self.closing.is_none() {
             if self.messages.is_empty() {
                 self.moved_at = Some(Instant::now());
             }
-            self.bytes += message.len();
-            self.messages.push_back(message);
+            self.bytes += waiting.message.len();
+            self.messages.push_back(waiting);
         }
     }
 
@@ -237,16 +259,36 @@ mod tests {
     #[test]
     fn a_signal_too_many_closes_only_who_takes_nothing() {
         let outbox = Outbox::new(OutboxLimits { messages: 4, bytes: 100 });
-        let said: Vec<_> = (0..5).map(|_| outbox.push_signal(message(1))).collect();
-        assert_eq!(said, [true, true, true, false, false]);
-        // There is still room for the rest.
-        outbox.push(message(1));
-        assert_eq!(outbox.next(), Next::Message(message(1)));
-        assert!(!outbox.push_signal(message(1)), "three are left");
+        let said: Vec<_> = (0..5).map(|_| outbox.push_signal(message(1), 1)).collect();
+        assert_eq!(said, [true, true, false, false, false]);
         outbox.queue().moved_at = Instant::now().checked_sub(MOVING);
-        assert!(outbox.push_signal(message(1)));
-        assert!(outbox.push_signal(message(1)));
+        let said: Vec<_> = (0..3).map(|_| outbox.push_signal(message(1), 1)).collect();
+        assert_eq!(said, [true; 3]);
         assert_eq!(outbox.next(), Next::Close(Refusal::SlowConsumer));
+    }
+
+    #[test]
+    fn whoever_says_much_leaves_room_for_others() {
+        // Three quarters of each: 48 messages, or 192 bytes.
+        for (limits, len) in [
+            (OutboxLimits { messages: 64, bytes: 100_000 }, 1),
+            (OutboxLimits { messages: 1_000, bytes: 256 }, 4),
+        ] {
+            let outbox = Outbox::new(limits);
+            let say_all = |from| (0..100).filter(|_| outbox.push_signal(message(len), from)).count();
+            let taken: Vec<_> = (1..=6).map(say_all).collect();
+            assert_eq!(taken, [24, 12, 6, 3, 2, 1], "half of what is left, each");
+            assert_eq!(outbox.len(), 48);
+            // What has been taken out counts for nobody.
+            for _ in 0..24 {
+                assert_eq!(outbox.next(), Next::Message(message(len)));
+            }
+            assert_eq!(say_all(7), 12);
+            assert_eq!(say_all(2), 0);
+            // There is still room for who comes and goes.
+            (0..16).for_each(|_| outbox.push(message(len)));
+            assert_eq!(outbox.closing(), None);
+        }
     }
 
     #[test]

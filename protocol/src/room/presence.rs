@@ -180,19 +180,7 @@ impl Room {
         }
     }
 
-    pub(super) fn pump_links(&mut self) {
-        let ids: Vec<_> = self.members.keys().collect();
-        for id in ids {
-            while let Some(output) = self.members.get_mut(&id).and_then(|m| m.link.as_mut()?.poll()) {
-                self.link_output(id, output);
-            }
-            while let Some((lane, output)) = self.members.get_mut(&id).and_then(|m| m.lanes.poll()) {
-                self.lane_output(id, lane, output);
-            }
-        }
-    }
-
-    fn lane_output(&mut self, id: PeerId, lane: u8, output: Output) {
+    pub(super) fn lane_output(&mut self, id: PeerId, lane: u8, output: Output) {
         let said = match output {
             Output::Do(command) => self.config.options.privacy.command(command).map(Notice::Do),
             Output::Open(start) => {
@@ -217,7 +205,7 @@ impl Room {
         self.notices.extend(said);
     }
 
-    fn link_output(&mut self, id: PeerId, output: Output) {
+    pub(super) fn link_output(&mut self, id: PeerId, output: Output) {
         match output {
             Output::Do(command) => {
                 let command = self.config.options.privacy.command(command);
