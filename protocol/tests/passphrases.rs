@@ -1,6 +1,9 @@
 //! Rooms with a passphrase: who was given the same one meets, and whoever was not is told of to both, within a second.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/rooms.rs"]
+mod rooms;
+
 use peerloom_protocol::action::Event;
 use peerloom_protocol::failure::{LinkError, RoomError};
 use peerloom_protocol::hello::{Delivery, Hello};
@@ -9,24 +12,13 @@ use peerloom_protocol::session::{Options, RelayMode};
 use peerloom_protocol::sim::app::Bytes;
 use peerloom_protocol::sim::{Faults, World};
 use peerloom_protocol::timing;
+use rooms::relay;
 
 const WORDS: &str = "correct horse battery staple";
 
-fn relay(mode: RelayMode) -> Options {
-    Options { relay: mode, ..Options::default() }
-}
-
 /// Peers that enter one room with these passphrases, one after the other.
 fn entered(faults: Faults, options: Options, passphrases: &[Option<&str>]) -> (World, Vec<usize>) {
-    let mut world = World::new(7, faults);
-    let peers = passphrases.iter().map(|passphrase| {
-        world.passphrase = passphrase.map(str::to_owned);
-        let peer = world.enter("demo", &[("chat", Delivery::Ordered)], options);
-        world.run_for(1_000);
-        peer
-    });
-    let peers = peers.collect();
-    (world, peers)
+    rooms::entered(faults, options, passphrases, |world, passphrase| world.passphrase = passphrase)
 }
 
 /// What a peer was told of another, paths left out.

@@ -1,33 +1,25 @@
 //! Rooms with a secret: who knows it meets, and the server learns nothing of them and cannot join in.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/rooms.rs"]
+mod rooms;
+
 use peerloom_protocol::action::Event;
 use peerloom_protocol::failure::RoomError;
-use peerloom_protocol::hello::{Delivery, Hello};
+use peerloom_protocol::hello::Hello;
 use peerloom_protocol::node::{Config, Node};
 use peerloom_protocol::session::{Options, RelayMode};
 use peerloom_protocol::sim::app::Bytes;
 use peerloom_protocol::sim::{Faults, World};
 use peerloom_protocol::timing;
+use rooms::relay;
 
 const SECRET: &str = "AAECAwQFBgcICQoLDA0ODw";
 const OTHER: &str = "_______________________w";
 
-fn relay(mode: RelayMode) -> Options {
-    Options { relay: mode, ..Options::default() }
-}
-
 /// Peers that enter a room of this name with these secrets, one after the other.
 fn entered(faults: Faults, options: Options, secrets: &[Option<&str>]) -> (World, Vec<usize>) {
-    let mut world = World::new(7, faults);
-    let peers = secrets.iter().map(|secret| {
-        world.secret = secret.map(str::to_owned);
-        let peer = world.enter("demo", &[("chat", Delivery::Ordered)], options);
-        world.run_for(1_000);
-        peer
-    });
-    let peers = peers.collect();
-    (world, peers)
+    rooms::entered(faults, options, secrets, |world, secret| world.secret = secret)
 }
 
 #[test]

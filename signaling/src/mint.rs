@@ -38,7 +38,8 @@ pub struct TokenOptions {
     #[arg(long = "perm", value_name = "NAME", value_delimiter = ',')]
     pub permissions: Option<Vec<String>>,
     /// The Ed25519 key that its bearer must join with, as base64url
-    #[arg(long, value_name = "KEY")]
+    // One key in 64 begins with a hyphen.
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub cnf: Option<String>,
     /// The room is not entered when it holds so many already
     #[arg(long, value_name = "N")]

@@ -1,21 +1,8 @@
 // The demo, used by the keyboard alone.
 import type { Browser, BrowserContextOptions } from "@playwright/test";
-import { Visitor } from "./support/demo.ts";
+import { LOOKS, Visitor } from "./support/demo.ts";
 import { expect, test } from "./support/fixtures.ts";
 import { Server } from "./support/server.ts";
-
-const LOOKS: [title: string, options: BrowserContextOptions][] = [
-  ["a wide screen", { viewport: { width: 1280, height: 800 }, colorScheme: "light" }],
-  [
-    "a phone of 360 pixels",
-    { viewport: { width: 360, height: 740 }, colorScheme: "light", hasTouch: true, isMobile: true },
-  ],
-  ["a dark screen", { viewport: { width: 1280, height: 800 }, colorScheme: "dark" }],
-  [
-    "a dark phone",
-    { viewport: { width: 360, height: 740 }, colorScheme: "dark", hasTouch: true, isMobile: true },
-  ],
-];
 
 /** Two people open the same address. Nobody tells them anything. */
 async function twoVisitors(browser: Browser, url: string, options: BrowserContextOptions) {

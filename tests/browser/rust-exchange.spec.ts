@@ -1,45 +1,28 @@
 // Streams and calls between a page written in Rust and one written in TypeScript.
-import { cpSync, existsSync } from "node:fs";
-import { join } from "node:path";
 import type { Room } from "peerloom";
 import type { Harness } from "./pages/harness.ts";
-import { expect, test } from "./support/fixtures.ts";
-import { createSite, removeSite, repository } from "./support/site.ts";
-
-const rustPage = process.env.PEERLOOM_RUST_PAGE ?? join(repository, "target/rust-page");
-const isBuilt = existsSync(join(rustPage, "rust_page_bg.wasm"));
-
-test.skip(!isBuilt && !process.env.CI, "the Rust page is not built: run it with `npm run test:browser`");
+import { expect } from "./support/fixtures.ts";
+import { test } from "./support/rust-page.ts";
 
 type Rolling = Room<ReturnType<Harness["rustProtocol"]>>;
 
 for (const browser of ["chromium", "firefox"] as const) {
   test(`Rust in Chromium, TypeScript in ${browser}: calls both ways, and bytes there and back`, async ({
-    browser: chromium,
     open,
+    openRust,
     room,
     seed,
-    startServer,
   }) => {
-    const www = await createSite();
-    cpSync(rustPage, join(www, "rust"), { recursive: true });
-    const server = await startServer({ www });
-    const name = room.replaceAll(" ", "-");
-    const context = await chromium.newContext();
-    const rust = await context.newPage();
-    const problems: string[] = [];
-    rust.on("pageerror", (error) => problems.push(error.message));
-
-    const peer = await open(browser, { server });
+    const peer = await open(browser);
     const id = await peer.run(async ({ peerloom, kept, rustProtocol }, room) => {
       const protocol = rustProtocol();
       const joined = await peerloom.join(location.origin, { room, protocol });
       joined.roll.handle((sides) => sides - 2);
       kept.joined = joined;
       return joined.self.id;
-    }, name);
-    await rust.goto(`${server.url}/rust/?room=${name}`);
-    await expect(rust.locator("#events li", { hasText: `${id} rolled 4` })).toBeVisible();
+    }, room);
+    const rust = await openRust();
+    await expect(rust.events(`${id} rolled 4`)).toBeVisible();
 
     const roll = (sides: number) =>
       peer.run(async ({ kept }, sides) => {
@@ -90,8 +73,5 @@ for (const browser of ["chromium", "firefox"] as const) {
       return (await h.digest(new Uint8Array(await back))) === (await h.digest(bytes));
     }, seed);
     expect(same).toBe(true);
-    await context.close();
-    expect(problems).toEqual([]);
-    removeSite(www);
   });
 }

@@ -1,29 +1,8 @@
-// A server that asks for admission tokens, which the program itself makes here.
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+// A server that asks for admission tokens.
+import { type Admission, admission } from "./support/admission.ts";
 import { test as base, expect, type Peer, type Server } from "./support/fixtures.ts";
-import { program } from "./support/server.ts";
 
-/** A server, and tokens for it. */
-interface Admission {
-  readonly server: Server;
-  readonly mint: (...flags: string[]) => string;
-}
-
-const test = base.extend<{ admission: Admission }>({
-  admission: async ({ startServer }, use) => {
-    const folder = mkdtempSync(join(tmpdir(), "peerloom-token-"));
-    const key = join(folder, "keys.json");
-    const mint = (...flags: string[]) =>
-      execFileSync(program, ["token", "--key", key, ...flags], { encoding: "utf8" }).trim();
-    mint("--room", "any"); // Makes the key.
-    const server = await startServer({ flags: ["--token-keys", key] });
-    await use({ server, mint });
-    rmSync(folder, { recursive: true });
-  },
-});
+const test = base.extend<{ admission: Admission }>({ admission });
 
 /** Tries to join with this token, or none; gives why it did not work. */
 function refusal(page: Peer, server: Server, room: string, token?: string) {

@@ -50,7 +50,8 @@ export class Crowd {
     this.#events = events;
     room.on("peer", ({ peer, state }) => {
       if (state === "left") this.#remove(peer);
-      else this.#add(peer);
+      // In a room with a passphrase whoever has another joins too, and then there is no path. Nobody is here before there is one.
+      else if (state !== "joined" || !room.security.includes("passphrase")) this.#add(peer);
       if (state === "connected") {
         void this.#measure();
         void this.#compare(peer);

@@ -3,10 +3,8 @@
  * so that two tabs of one browser do not look like the same person.
  */
 import { el, need } from "./dom";
+import { pick, suggestName } from "./names";
 import { LIMITS, type Profile } from "./schemas";
-
-const FIRST = ["Quiet", "Bright", "Early", "Merry", "Gentle", "Nimble", "Patient", "Clever", "Sunny", "Bold"];
-const SECOND = ["Heron", "Otter", "Maple", "Finch", "Willow", "Badger", "Clover", "Lynx", "Juniper", "Wren"];
 
 /** The colours one can choose: names of dyes that weavers used, in the order of `--dye-0` to `--dye-7`. */
 export const DYES = [
@@ -42,10 +40,6 @@ function recall(storage: () => Storage): Partial<Profile> {
   }
 }
 
-function pick(length: number): number {
-  return Math.floor(Math.random() * length);
-}
-
 /** Shows the name field and the colours. `onChange` is called with each new profile. */
 export interface Identity {
   readonly me: Profile;
@@ -59,10 +53,7 @@ export function createIdentity(onChange: (me: Profile) => void): Identity {
   const form = need("me-form", HTMLFormElement);
   const dyes = need("dyes", HTMLFieldSetElement);
 
-  const suggested = {
-    name: `${FIRST[pick(FIRST.length)]} ${SECOND[pick(SECOND.length)]}`,
-    dye: pick(DYES.length),
-  };
+  const suggested = { name: suggestName(), dye: pick(DYES.length) };
   let me: Profile = { ...suggested, ...recall(() => sessionStorage), ...recall(() => localStorage) };
   remember(() => sessionStorage, me);
 

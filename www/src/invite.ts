@@ -1,13 +1,13 @@
 /** The invitation: the room's link as text and as a QR code, a button to copy it, another for a private room. */
 import { generate } from "lean-qr";
 import { need } from "./dom";
-import { invitation, type Place, privateRoom } from "./room";
+import { invitation, type Place, passphraseRoom, privateRoom } from "./room";
 
 const LOCAL_HOSTS = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
 export interface Invite {
-  /** While nobody else is here, the invitation is the page's main matter, and its heading says so. */
-  alone(alone: boolean): void;
+  /** While nobody else is here, the invitation is the page's main matter, and its heading says so; strangers are not counted. */
+  alone(alone: boolean, strangers: number): void;
 }
 
 export function createInvite(place: Place): Invite {
@@ -18,6 +18,11 @@ export function createInvite(place: Place): Invite {
   if (place.secret !== undefined) {
     need("invite-lead", HTMLElement).textContent =
       "Only who has this link can enter. Give it to those you mean: the part behind the # is the key.";
+  }
+
+  if (place.ask !== undefined) {
+    need("invite-lead", HTMLElement).textContent =
+      "Whoever opens this link is asked for the passphrase. It is not in the link: tell it to those you mean.";
   }
 
   const address = invitation(location, place);
@@ -62,13 +67,17 @@ export function createInvite(place: Place): Invite {
   need("private-room", HTMLButtonElement).addEventListener("click", () => {
     location.href = invitation(location, privateRoom());
   });
+  need("passphrase-room", HTMLButtonElement).addEventListener("click", () => {
+    location.href = invitation(location, passphraseRoom());
+  });
   // Another room is another page: leaving the old one and starting afresh is what a reload does best.
   addEventListener("hashchange", () => location.reload());
 
   const title = need("invite-title", HTMLElement);
   return {
-    alone(alone) {
-      title.textContent = alone ? "You are the first one here" : "Invite";
+    alone(alone, strangers) {
+      const heading = strangers === 0 ? "You are the first one here" : "Nobody here has your passphrase yet";
+      title.textContent = alone ? heading : "Invite";
     },
   };
 }

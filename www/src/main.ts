@@ -5,15 +5,17 @@
 import { createChat } from "./chat";
 import { Crowd, type Person } from "./crowd";
 import { createCursors } from "./cursors";
-import { need } from "./dom";
+import { el, need } from "./dom";
+import { createDoor } from "./door";
 import { createFiles, type Files } from "./files";
 import { createIdentity } from "./identity";
 import { createInvite } from "./invite";
 import { createMesh } from "./mesh";
 import { createPeople } from "./people";
-import { type DemoRoom, joinRoom, placeOf } from "./room";
+import { type DemoRoom, hasCode, joinRoom, placeOf } from "./room";
 import { createSender } from "./sender";
 import { createServerView } from "./server";
+import { watchStrangers } from "./strangers";
 import { createTraffic } from "./traffic";
 
 const place = placeOf(location);
@@ -21,6 +23,7 @@ const app = need("app", HTMLElement);
 let room: DemoRoom | undefined;
 let crowd: Crowd | undefined;
 let files: Files | undefined;
+let strangers = 0;
 
 need("room-name", HTMLElement).textContent = place.room;
 document.title = `${place.room.slice(0, 20)} – Peerloom`;
@@ -37,9 +40,9 @@ const chat = createChat((text) => {
   if (!room) return;
   const { name: myName, dye } = identity.me;
   chat.message(myName, dye, text, true);
-  if (room.peers.size === 0) chat.note("Nobody else is here yet, so nobody read that.");
+  if (everyone().length === 0) chat.note("Nobody else is here yet, so nobody read that.");
   room.chat.send({ text }).catch((error) => chat.note(`Not everyone got that: ${reasonOf(error)}`));
-  for (const id of room.peers.keys()) mesh.bead(room.self.id, id);
+  for (const { peer } of everyone()) mesh.bead(room.self.id, peer.id);
 });
 const cursors = createCursors(
   () => identity.me.dye,
@@ -48,26 +51,43 @@ const cursors = createCursors(
   },
 );
 const invite = createInvite(place);
+const door = createDoor();
+const retype = el("button", { type: "button", class: "quiet small", id: "retype" }, "Type mine again");
+// Another passphrase, like another room, is another page.
+retype.addEventListener("click", () => location.reload());
 redraw();
 
-server.state("connecting");
-const waiting = setTimeout(() => server.notice("No answer from the server yet. Trying on…"), 3000);
-room = await joinRoom(
-  place,
-  () => identity.me,
-  (seconds, error) => {
-    clearTimeout(waiting);
-    server.state("closed");
-    mesh.server("closed");
-    server.notice(`Cannot join: ${reasonOf(error)}. Trying again in ${seconds} s.`);
-  },
-).catch((error) => {
-  server.state("closed");
-  server.notice("This link has lost a part: ask for it once more.");
-  throw error;
-});
-clearTimeout(waiting);
+room = await enter();
 wire(room);
+
+/** Joins, once it is known by which passphrase if there is one. */
+async function enter(problem = ""): Promise<DemoRoom> {
+  server.state("waiting");
+  const passphrase = place.ask && (await door.ask(problem));
+  server.state("connecting");
+  const waiting = setTimeout(() => server.notice("No answer from the server yet. Trying on…"), 3000);
+  try {
+    return await joinRoom(
+      place,
+      passphrase,
+      () => identity.me,
+      (seconds, error) => {
+        clearTimeout(waiting);
+        server.state("closed");
+        mesh.server("closed");
+        server.notice(`Cannot join: ${reasonOf(error)}. Trying again in ${seconds} s.`);
+      },
+    );
+  } catch (error) {
+    if (hasCode(error, "bad-passphrase"))
+      return enter("A passphrase has at least six letters or digits, and at most 128.");
+    server.state("closed");
+    server.notice("This link has lost a part: ask for it once more.");
+    throw error;
+  } finally {
+    clearTimeout(waiting);
+  }
+}
 
 function wire(room: DemoRoom): void {
   server.state(room.signaling);
@@ -91,6 +111,12 @@ function wire(room: DemoRoom): void {
     told.add(key);
   };
   room.on("error", ({ error, peer }) => {
+    // Alone with them we are told across the page, as it may be we who have the wrong one.
+    if (error.code === "wrong-passphrase") {
+      if (everyone().length > 0)
+        tellOnce(error.code, "Somebody with another passphrase came. They see and hear nothing of you.");
+      return;
+    }
     const text = peer ? `No link to ${nameOf(peer.id)}: ${error.message}` : error.message;
     tellOnce(`${error.code} ${peer?.id}`, text);
   });
@@ -99,6 +125,11 @@ function wire(room: DemoRoom): void {
       `${label} ${from.id}`,
       `A message from ${nameOf(from.id)} on “${label}” was not understood and was dropped.`,
     );
+  });
+
+  watchStrangers(room, (count) => {
+    strangers = count;
+    redraw();
   });
 
   files = createFiles(room, {
@@ -162,7 +193,11 @@ function redraw(): void {
   // Not before the server has let us in: until then nobody knows who is here.
   const alone = crowd !== undefined && others.length === 0;
   app.toggleAttribute("data-alone", alone);
-  invite.alone(alone);
+  invite.alone(alone, strangers);
+  server.standing(
+    alone && strangers > 0 ? "Somebody here typed another passphrase, so you do not see each other." : "",
+    retype,
+  );
   people.show(others);
   sender.show(others);
   mesh.show(

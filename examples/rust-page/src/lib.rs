@@ -1,16 +1,20 @@
 //! A chat page in Rust. It meets TypeScript pages in the same room: same names, same wire.
 //!
-//! Open it as `index.html?room=demo`; `&server=` names another signaling server than the page's own, and with `&stay=me` it
-//! comes back under the same id.
+//! Open it as `index.html?room=demo`; `&server=` names another signaling server than the page's own, with `&stay=me` it
+//! comes back under the same id, and `&tokens=` names who gives admission tokens.
+
+use std::rc::Rc;
 
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
-use gloo::events::EventListener;
-use peerloom::{Compact, Delivery, Error, Receiver, Request, Requests, Room, RoomEvent, Sender, Streams, To};
+use gloo::events::{EventListener, EventListenerOptions};
+use peerloom::{
+    Compact, Delivery, Error, PeerId, Receiver, Request, Requests, Room, RoomEvent, Sender, Streams, To,
+};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
-use web_sys::{Document, HtmlInputElement};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{Document, HtmlInputElement, Response};
 
 /// The messages of the "chat" channel, as the demo page has them.
 #[derive(Serialize, Deserialize)]
@@ -63,6 +67,41 @@ fn kept_identity() -> Option<[u8; 32]> {
     Some(secret)
 }
 
+/// An admission token for this room, and for the owner of this key alone. None when nobody gives one.
+async fn token(giver: String, room: String, key: String) -> Option<String> {
+    let asked = web_sys::window()?.fetch_with_str(&format!("{giver}?room={room}&key={key}"));
+    let response: Response = JsFuture::from(asked).await.ok()?.dyn_into().ok()?;
+    if !response.ok() {
+        return None;
+    }
+    JsFuture::from(response.text().ok()?).await.ok()?.as_string()
+}
+
+/// What a field of the page has in it.
+fn field(document: &Document, id: &str) -> Option<HtmlInputElement> {
+    document.get_element_by_id(id)?.dyn_into().ok()
+}
+
+/// Calls this whenever the form is sent, for as long as the page lives.
+fn on_submit(document: &Document, form: &str, mut submitted: impl FnMut() + 'static) {
+    let Some(form) = document.get_element_by_id(form) else { return };
+    let options = EventListenerOptions::enable_prevent_default();
+    EventListener::new_with_options(&form, "submit", options, move |event| {
+        event.prevent_default();
+        submitted();
+    })
+    .forget();
+}
+
+/// Sends the peer away whose id was typed.
+async fn send_away(room: &Room, whom: &str, reason: &str) -> String {
+    let Ok(peer) = whom.parse::<PeerId>() else { return format!("{whom} is no id") };
+    match room.kick(peer, reason).await {
+        Ok(()) => format!("sent {peer} away"),
+        Err(error) => format!("did not send {peer} away: {error} ({})", error.code()),
+    }
+}
+
 /// Rolls a die of as many sides as asked for. It is loaded.
 async fn answer(mut calls: Requests<u32, u32>) {
     while let Some(Request { data: sides, responder, .. }) = calls.next().await {
@@ -108,31 +147,34 @@ async fn run(document: Document) -> Result<(), Error> {
     if let Some(passphrase) = parameter("passphrase") {
         room = room.passphrase(&passphrase);
     }
-    let room = room.join().await?;
+    if let Some(giver) = parameter("tokens") {
+        let name = name.clone();
+        room = room.token_for_key(move |key| token(giver.clone(), name.clone(), key));
+    }
+    let room = Rc::new(room.join().await?);
     if let Some(status) = document.get_element_by_id("status") {
         status.set_text_content(Some(&format!("in room {name} as {}", room.id())));
     }
 
     let (tx, mut rx) = room.channel::<Chat>("chat")?.split();
-    if let (Some(form), Some(input)) =
-        (document.get_element_by_id("form"), document.get_element_by_id("text"))
-    {
-        let (tx, input) = (tx.clone(), input.unchecked_into::<HtmlInputElement>());
-        let submitted = EventListener::new_with_options(
-            &form,
-            "submit",
-            gloo::events::EventListenerOptions::enable_prevent_default(),
-            move |event| {
-                event.prevent_default();
-                let (tx, text) = (tx.clone(), input.value());
-                input.set_value("");
-                spawn_local(async move {
-                    let _ = tx.send(To::All, &Chat { text }).await;
-                });
-            },
-        );
-        // The form listens for as long as the page lives.
-        submitted.forget();
+    if let Some(input) = field(&document, "text") {
+        on_submit(&document, "form", move || {
+            let (tx, text) = (tx.clone(), input.value());
+            input.set_value("");
+            spawn_local(async move {
+                let _ = tx.send(To::All, &Chat { text }).await;
+            });
+        });
+    }
+    if let Some((whom, reason)) = field(&document, "whom").zip(field(&document, "reason")) {
+        let (document, room) = (document.clone(), room.clone());
+        on_submit(&document.clone(), "kick", move || {
+            let (document, room) = (document.clone(), room.clone());
+            let (whom, reason) = (whom.value(), reason.value());
+            spawn_local(async move {
+                say(&document, "events", &send_away(&room, &whom, &reason).await);
+            });
+        });
     }
 
     let (mut events, roll) = (room.events(), room.rpc::<u32, u32>("roll")?);
@@ -144,6 +186,9 @@ async fn run(document: Document) -> Result<(), Error> {
     spawn_local(async move {
         while let Some(event) = events.next().await {
             say(&names, "events", &format!("{event:?}"));
+            if let RoomEvent::Closed(Some(error)) = &event {
+                say(&names, "log", &format!("{error} ({})", error.code()));
+            }
             if let RoomEvent::PeerConnected(peer) = event {
                 let text = match roll.call(peer, &6).await {
                     Ok(result) => format!("{peer} rolled {result}"),

@@ -370,6 +370,9 @@ impl Room {
     /// # Cancel safety
     /// Dropped before it is ready, the peer may or may not be sent away.
     pub async fn kick(&self, peer: PeerId, reason: &str) -> Result<(), Error> {
+        if self.shared.borrow().is_over {
+            return Err(Error::Closed);
+        }
         let (kick, done) = oneshot::channel();
         self.shared.borrow_mut().kicks.push((peer, kick));
         self.driver.kick(peer, reason);

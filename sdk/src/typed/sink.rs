@@ -113,6 +113,8 @@ pub(super) struct Shared {
     key: Option<[u8; 32]>,
     accepted: Option<Accepted>,
     pub(super) passphrase: Option<Passphrase>,
+    /// The room is over: of what is asked for now nothing comes.
+    pub(super) is_over: bool,
     /// Who waits for a peer to be sent away.
     pub(super) kicks: Vec<(PeerId, oneshot::Sender<Result<(), KickError>>)>,
     pub(super) peers: BTreeMap<PeerId, String>,
@@ -151,6 +153,7 @@ impl Shared {
             key: None,
             accepted,
             passphrase: None,
+            is_over: false,
             kicks: Vec::new(),
             peers: BTreeMap::new(),
             connected: BTreeSet::new(),
@@ -300,6 +303,7 @@ impl Sink for RoomSink {
                 if let Some(joined) = shared.joined.take() {
                     let _ = joined.send(Err(error.clone().unwrap_or(Error::Closed)));
                 }
+                shared.is_over = true;
                 shared.kicks.clear();
                 shared.peers.clear();
                 shared.connected.clear();

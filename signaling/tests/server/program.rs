@@ -156,6 +156,19 @@ fn settings_that_make_no_sense_are_explained() {
 }
 
 #[test]
+fn a_token_is_made_for_any_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.json");
+    // One key in 64 looks like a flag.
+    for key in ["aEYOvvOxOBZOx_2GEOlYAN91mPcPLy6n21FyrHTrwUQ", "-Yo8obWM9AHYCvb2VvIVaqqXn9PDeO5b5Qu0qZgTK5c"]
+    {
+        let (code, said) = run(program().args(["token", "--room", "demo", "--cnf", key, "--key"]).arg(&file));
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(said.trim().split('.').count(), 3, "{said}");
+    }
+}
+
+#[test]
 fn a_port_in_use_is_explained() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

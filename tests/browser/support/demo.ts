@@ -2,6 +2,20 @@
 import { type Browser, type BrowserContextOptions, expect, type Locator, type Page } from "@playwright/test";
 import axe from "axe-core";
 
+/** What the demo has to look right in. */
+export const LOOKS: [title: string, options: BrowserContextOptions][] = [
+  ["a wide screen", { viewport: { width: 1280, height: 800 }, colorScheme: "light" }],
+  [
+    "a phone of 360 pixels",
+    { viewport: { width: 360, height: 740 }, colorScheme: "light", hasTouch: true, isMobile: true },
+  ],
+  ["a dark screen", { viewport: { width: 1280, height: 800 }, colorScheme: "dark" }],
+  [
+    "a dark phone",
+    { viewport: { width: 360, height: 740 }, colorScheme: "dark", hasTouch: true, isMobile: true },
+  ],
+];
+
 /** One person's browser with the demo open. */
 export class Visitor implements AsyncDisposable {
   readonly page: Page;

@@ -37,6 +37,25 @@ export class LyingProxy implements AsyncDisposable {
     return proxy;
   }
 
+  /**
+   * Writes down what a server could, from now on: all that passes, in both directions. Gives what it has so far, and how many
+   * joins are in it: these are base64url in a header, and are among the bytes decoded too.
+   */
+  record(): () => { all: Buffer; joins: number } {
+    const said: Buffer[] = [];
+    const lie = this.lie;
+    this.lie = (message, teller) => {
+      said.push(message);
+      return lie(message, teller);
+    };
+    this.overhear = (bytes) => said.push(bytes);
+    return () => {
+      const joins = said.flatMap((bytes) => /join\.([\w-]+)/.exec(bytes.toString("latin1"))?.[1] ?? []);
+      const all = Buffer.concat([...said, ...joins.map((text) => Buffer.from(text, "base64url"))]);
+      return { all, joins: joins.length };
+    };
+  }
+
   #join(client: Socket, server: Socket): void {
     for (const socket of [client, server]) {
       socket.setNoDelay(true);
