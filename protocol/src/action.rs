@@ -9,6 +9,7 @@ use std::ops::Range;
 use crate::call::CallFault;
 use crate::channel::FrameError;
 use crate::failure::{KickError, LinkError, RoomError};
+use crate::ice::IceServer;
 use crate::id::{PeerId, ResumeToken};
 use crate::identity::{Signed, Verdict};
 use crate::safety::{BadCommitment, SafetyCode};
@@ -248,6 +249,8 @@ pub enum Command {
     AddCandidate(ConnectionId, String),
     /// Close the connection and report nothing more from it.
     CloseConnection(ConnectionId),
+    /// Make connections with these STUN and TURN servers from now on.
+    SetIceServers(Vec<IceServer>),
     /// Keep this for the page's next visit to the room, where only this tab finds it.
     KeepToken(ResumeToken),
 }
@@ -266,6 +269,7 @@ impl std::fmt::Debug for Command {
             Self::SetAnswer(id, sdp) => write!(f, "SetAnswer({id:?}, {} bytes)", sdp.len()),
             Self::AddCandidate(id, _) => write!(f, "AddCandidate({id:?})"),
             Self::CloseConnection(id) => write!(f, "CloseConnection({id:?})"),
+            Self::SetIceServers(servers) => write!(f, "SetIceServers({} servers)", servers.len()),
             Self::KeepToken(_) => f.write_str("KeepToken"),
         }
     }
@@ -319,6 +323,9 @@ pub enum Event {
     /// [`timing::TOKEN_MS`](crate::timing::TOKEN_MS). Only where [`Config::gives_tokens`](crate::node::Config::gives_tokens)
     /// is set.
     TokenWanted,
+    /// Connections are about to be made for some minutes to come: an application that [is asked](crate::ice::IceSource::Asked)
+    /// gives the driver its servers anew.
+    IceServersWanted,
     /// A peer is in the room. Always before any other event about it.
     PeerJoined {
         /// Who.

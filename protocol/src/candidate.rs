@@ -13,6 +13,7 @@ mod wire;
 use std::fmt;
 
 pub use address::Address;
+pub(crate) use address::read_v6;
 
 use crate::limits::MAX_CANDIDATE_BYTES;
 

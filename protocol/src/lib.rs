@@ -27,6 +27,7 @@ pub mod envelope;
 pub mod failure;
 mod fields;
 pub mod hello;
+pub mod ice;
 pub mod id;
 pub mod identity;
 mod lanes;

@@ -52,6 +52,12 @@ pub const MAX_PENDING_CONNECTIONS: usize = 64;
 /// Connections that a page makes one after the other without a pause: one to each member of the largest room. After that
 /// it is one each [`CONNECTION_MS`](crate::timing::CONNECTION_MS).
 pub const MAX_CONNECTIONS_AT_ONCE: u32 = MAX_ROOM_MEMBERS as u32;
+/// STUN and TURN servers that the signaling server names, each by one URI.
+pub const MAX_ICE_SERVERS: usize = 16;
+/// One URI.
+pub const MAX_ICE_URL_BYTES: usize = 256;
+/// The name and the password for a TURN server, each. RFC 8489 §14.3 has names of less than 509 bytes.
+pub const MAX_ICE_CREDENTIAL_BYTES: usize = 508;
 /// A session description from a peer.
 pub const MAX_SDP_BYTES: usize = 16 * 1024;
 

@@ -87,6 +87,8 @@ pub(crate) struct Link {
     resend_at: Option<u64>,
     resends: u32,
     give_up_at: u64,
+    /// The attempt by cards is made without a TURN server, and gives way then to one that has it.
+    gives_way_at: Option<u64>,
     /// Attempts that failed since there was a connection.
     attempts: u32,
     /// How often in a row all attempts have failed.
@@ -124,6 +126,7 @@ impl Link {
             resend_at: Some(now + timing::RESEND_MS),
             resends: 0,
             give_up_at: now + timing::CONNECT_MS,
+            gives_way_at: None,
             attempts: 0,
             failures: 0,
             offers: Budget::new(now, limits::MAX_ANEW_AT_ONCE, timing::ANEW_MS),
@@ -202,7 +205,7 @@ impl Link {
 
     pub(crate) fn deadline(&self) -> Option<u64> {
         let resend = self.resend_at.filter(|_| self.resends < timing::RESENDS);
-        timing::earliest(&[self.deadline, resend])
+        timing::earliest(&[self.deadline, resend, self.gives_way_at])
     }
 
     /// The local description of our connection is set.
@@ -241,7 +244,7 @@ impl Link {
             self.phase = Phase::Connected;
             self.attempts = 0;
             self.failures = 0;
-            self.deadline = None;
+            (self.deadline, self.gives_way_at) = (None, None);
             self.resend_at = None;
             self.sent.clear();
             self.early.clear();
@@ -282,6 +285,10 @@ impl Link {
             self.resend_at = Some(now + (timing::RESEND_MS << self.resends));
             self.resend();
         }
+        if self.gives_way_at.is_some_and(|at| at <= now) {
+            // At once, as the other side has had one all the time and does not begin.
+            return self.start_offer(now);
+        }
         if self.deadline.is_some_and(|at| at <= now) {
             match self.phase {
                 Phase::Connected => self.deadline = None,
@@ -289,6 +296,13 @@ impl Link {
                 Phase::Waiting => self.start_offer(now),
                 _ => self.attempt_failed(now),
             }
+        }
+    }
+
+    /// There is a TURN server now, of which the connection for the attempt by cards does not know: it has until then.
+    pub(crate) fn give_way(&mut self, at: u64) {
+        if self.polite && matches!(self.phase, Phase::Card { .. }) {
+            self.gives_way_at = Some(at);
         }
     }
 

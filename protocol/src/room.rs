@@ -4,6 +4,7 @@
 //! server is lost, and ends in [`Event::Closed`] exactly once. What it finds out it tells the [node](crate::node) around
 //! it, which holds the sessions.
 
+mod ice;
 mod joining;
 mod kick;
 mod openings;
@@ -33,6 +34,7 @@ use crate::signal::{ClientMessage, EnvelopeBytes, LeaveReason, PacketBytes, Refu
 use crate::sorted_map::SortedMap;
 use crate::vault::Vault;
 use crate::{codec, limits, timing};
+use ice::Ice;
 use openings::Openings;
 use proof::Stranger;
 use trust::{Inbox, Pledge};
@@ -168,6 +170,7 @@ pub(crate) struct Room {
     /// Members that the server was asked to send away, and until when it may answer.
     kicks: Vec<(PeerId, u64)>,
     openings: Openings,
+    ice: Ice,
     next_connection: u32,
     notices: VecDeque<Notice>,
     /// Goodbyes are on their way until then.
@@ -227,6 +230,7 @@ impl Room {
             guesses: proof::guesses(),
             kicks: Vec::new(),
             openings: Openings::new(),
+            ice: Ice::default(),
             next_connection: 1,
             notices: VecDeque::new(),
             leaving_until: None,
@@ -398,6 +402,7 @@ impl Room {
             self.renew_cards_at,
             self.kicks.iter().map(|(_, until)| *until).min(),
             self.openings.deadline(),
+            self.ice.deadline(),
             members,
         ])
     }
@@ -471,6 +476,7 @@ impl Room {
                         self.drop_cards();
                         self.members.values_mut().for_each(|member| member.listing = Listing::Away);
                         self.notices.push_back(Notice::ServerLost);
+                        self.ice.server_lost();
                         self.settle_kicks(Err(KickError::NoServer), None, u64::MAX);
                     }
                     self.notify(Event::Signaling(state));
@@ -478,6 +484,7 @@ impl Room {
                 ServerEvent::Rejoin => {
                     // Cards of a join that came to nothing may be in others' hands: new ones for the next.
                     self.drop_cards();
+                    self.want_ice_servers();
                     self.warm_up(now);
                 }
                 ServerEvent::Forbidden => self.settle_kicks(Err(KickError::Forbidden), None, u64::MAX),
@@ -498,6 +505,7 @@ impl Room {
         if self.renew_cards_at.is_some_and(|at| at <= now) {
             close_all(&mut self.notices, self.resident.drain());
             self.renew_cards_at = None;
+            self.want_ice_servers();
             self.server.send(&ClientMessage::Deposit { replace: true, cards: Default::default() });
             self.fill_cards(now);
         }
@@ -505,6 +513,7 @@ impl Room {
             self.fill_cards_unless_busy(now);
         }
         self.settle_kicks(Err(KickError::NoServer), None, now);
+        self.renew_ice_servers(now);
         self.for_each_link(|link| link.timed_out(now));
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::base64::{self, Form};
 use crate::bounded::{Bytes, List, Text};
 use crate::codec::{self, CodecError, Message};
+use crate::ice::IceServer;
 use crate::id::{PeerId, ReturnSecret};
 use crate::{limits, octets};
 
@@ -110,10 +111,12 @@ pub enum ClientMessage {
         /// Told to the member, in [`Refusal::Kicked`].
         reason: ReasonText,
     },
+    /// Kind 7: asks for a new [`ServerMessage::IceServers`].
+    RenewIceServers,
 }
 
 impl Message for ClientMessage {
-    const KINDS: u32 = 7;
+    const KINDS: u32 = 8;
 }
 
 /// Another member of the room.
@@ -382,10 +385,18 @@ pub enum ServerMessage {
         /// For how long, in milliseconds.
         wait_ms: u32,
     },
+    /// Kind 9: STUN and TURN servers for connections, in the same frame as the welcome, and when asked for. A server that
+    /// sends none has none.
+    IceServers {
+        /// For how long the credentials are good, in seconds.
+        lifetime_s: u32,
+        /// The servers.
+        servers: List<IceServer, { limits::MAX_ICE_SERVERS }>,
+    },
 }
 
 impl Message for ServerMessage {
-    const KINDS: u32 = 9;
+    const KINDS: u32 = 10;
 }
 
 /// The subprotocol value that carries a join in the upgrade request, or `None` when it would be too long for a

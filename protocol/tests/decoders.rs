@@ -14,6 +14,7 @@ use peerloom_protocol::codec::{self, CodecError, Message};
 use peerloom_protocol::control::Control;
 use peerloom_protocol::envelope::Envelope;
 use peerloom_protocol::hello::{Delivery, Hello, SessionHello};
+use peerloom_protocol::ice::IceServer;
 use peerloom_protocol::id::{PeerId, ReturnSecret};
 use peerloom_protocol::limits;
 use peerloom_protocol::safety::Step;
@@ -68,6 +69,7 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
         any::<u32>().prop_map(|nonce| ClientMessage::Ping { nonce }),
         (id(), any::<u32>(), bytes::<PacketBytes>(500))
             .prop_map(|(to, epoch, packet)| ClientMessage::Relay { to, epoch, packet }),
+        Just(ClientMessage::RenewIceServers),
         (id(), any::<u32>(), text(256)).prop_map(|(to, epoch, reason)| ClientMessage::Kick {
             to,
             epoch,
@@ -92,7 +94,16 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
         Just(LeaveReason::Kicked),
     ];
     let refusal = prop_oneof![Just(Refusal::BadMessage), Just(Refusal::PeerGone), Just(Refusal::Forbidden)];
+    let server = (text(256), text(508), text(508)).prop_map(|(url, username, credential)| IceServer {
+        url,
+        username,
+        credential,
+    });
+    let servers =
+        vec(server, 0..=limits::MAX_ICE_SERVERS).prop_map(|servers| List::try_from(servers).unwrap());
     prop_oneof![
+        (any::<u32>(), servers)
+            .prop_map(|(lifetime_s, servers)| ServerMessage::IceServers { lifetime_s, servers }),
         (id(), any::<u32>(), members)
             .prop_map(|(id, epoch, members)| { ServerMessage::Welcome(Welcome { id, epoch, members }) }),
         member().prop_map(ServerMessage::Joined),

@@ -14,6 +14,7 @@ use peerloom_protocol::codec::{self, Message};
 use peerloom_protocol::control::Control;
 use peerloom_protocol::envelope::Envelope;
 use peerloom_protocol::hello::{Delivery, Hello, SessionHello};
+use peerloom_protocol::ice::IceServer;
 use peerloom_protocol::id::{PeerId, ReturnSecret};
 use peerloom_protocol::identity::{self, Identity, Signed};
 use peerloom_protocol::passphrase::Passphrase;
@@ -154,6 +155,7 @@ fn every_vector_of_the_document_is_what_is_sent() {
     golden.message("client-relay", &ClientMessage::Relay { to: id(0x22), epoch: 300, packet: packet() });
     let reason = "spam".try_into().unwrap();
     golden.message("client-kick", &ClientMessage::Kick { to: id(0x22), epoch: 300, reason });
+    golden.message("client-renew-ice-servers", &ClientMessage::RenewIceServers);
 
     let members = vec![member()].try_into().unwrap();
     let welcome = Welcome { id: id(0x11), epoch: 301, members };
@@ -176,6 +178,13 @@ fn every_vector_of_the_document_is_what_is_sent() {
         &ServerMessage::RelayPolicy { bytes_per_second: 131_072, burst: 262_144 },
     );
     golden.message("server-throttled", &ServerMessage::Throttled { to: id(0x22), epoch: 300, wait_ms: 1500 });
+    let turn = IceServer {
+        url: "turn:a?transport=udp".try_into().unwrap(),
+        username: "60:b".try_into().unwrap(),
+        credential: "cd".try_into().unwrap(),
+    };
+    let servers = vec![turn].try_into().unwrap();
+    golden.message("server-ice-servers", &ServerMessage::IceServers { lifetime_s: 600, servers });
 
     let sdp = || "v=0".try_into().unwrap();
     golden.message("envelope-card", &Envelope::Card { card: some_card(3) });

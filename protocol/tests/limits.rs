@@ -106,6 +106,12 @@ fn what_the_server_says() {
     edge("envelope", limits::MAX_SIGNAL_BYTES, |len| reads(Fields::of(3).zeros(16).count(1).long(len)));
     edge("detail", limits::MAX_ERROR_TEXT_BYTES, |len| reads(Fields::of(4).byte(0).long(len)));
     edge("packet", limits::MAX_PACKET_BYTES, |len| reads(Fields::of(6).zeros(16).count(1).long(len)));
+    let server = |url, name, password| Fields::default().long(url).long(name).long(password);
+    let servers = |count, server: &Fields| reads(Fields::of(9).count(60).list(count, server));
+    edge("ICE servers", limits::MAX_ICE_SERVERS, |count| servers(count, &server(6, 0, 0)));
+    edge("URI", limits::MAX_ICE_URL_BYTES, |len| servers(1, &server(len, 0, 0)));
+    edge("user name", limits::MAX_ICE_CREDENTIAL_BYTES, |len| servers(1, &server(6, len, 0)));
+    edge("password", limits::MAX_ICE_CREDENTIAL_BYTES, |len| servers(1, &server(6, 0, len)));
 }
 
 #[test]

@@ -62,6 +62,10 @@ pub enum Error {
     /// The address of the server is not an http, https, ws or wss address.
     #[error("not an http, https, ws or wss address: {0}")]
     BadUrl(String),
+    /// The application's source of STUN and TURN servers gave none.
+    #[cfg(feature = "typed")]
+    #[error("the application gave no STUN and TURN servers")]
+    NoIceServers,
     /// No channel with this label is declared, or it has another type.
     #[error("no channel \"{0}\" is declared")]
     NoChannel(String),
@@ -121,6 +125,8 @@ impl Error {
             Self::PeerGone => "peer-gone",
             Self::Closed => "closed",
             Self::BadUrl(_) => "bad-url",
+            #[cfg(feature = "typed")]
+            Self::NoIceServers => "ice-servers-failed",
             Self::NoChannel(_) => "no-channel",
             Self::Codec(_) => "invalid-message",
             Self::Browser(_) => "browser",
@@ -158,6 +164,8 @@ mod tests {
             Error::PeerGone,
             Error::Closed,
             Error::BadUrl(text()),
+            #[cfg(feature = "typed")]
+            Error::NoIceServers,
             Error::NoChannel(text()),
             Error::Codec(text()),
             Error::Browser(text()),

@@ -11,6 +11,7 @@ use js_sys::{Array, Function, JsString, Object, Reflect, Uint8Array, Uint32Array
 use peerloom_protocol::action::{Event, SignalingState};
 use peerloom_protocol::call::{CallFailure, CallId, Event as CallEvent};
 use peerloom_protocol::hello::{Delivery, Hello, ProtocolError};
+use peerloom_protocol::ice::IceSource;
 use peerloom_protocol::id::{PeerId, ResumeToken};
 use peerloom_protocol::identity::{Signed, Verdict};
 use peerloom_protocol::limits;
@@ -95,6 +96,7 @@ impl Sink for JsSink {
         let none = JsValue::NULL;
         match event {
             Event::Joined(id) => self.tell("self", Some(*id), none.clone(), none),
+            Event::IceServersWanted => self.tell("ice", None, none.clone(), none),
             Event::TokenWanted => self.tell("token", None, none.clone(), none),
             Event::Signaling(state) => {
                 self.tell("signaling", None, SignalingState::name(*state).into(), none)
@@ -237,7 +239,7 @@ pub struct NativeRoom(Rc<Driver>);
 #[wasm_bindgen]
 impl NativeRoom {
     /// Starts joining. With `gives_tokens`, the event `token` asks for one, to be given by [`NativeRoom::token`]. `channels` is an array of `[label, delivery, codec, compress]`, `metadata` JSON text, `relay` the number of a
-    /// [`RelayMode`].
+    /// [`RelayMode`], `ice` that of an [`IceSource`].
     ///
     /// # Errors
     /// `{ code, message }` when an argument is not allowed.
@@ -261,6 +263,7 @@ impl NativeRoom {
         peer_timeout_ms: Option<f64>,
         relay_only: bool,
         lan: bool,
+        ice: u32,
         on_event: Function,
         on_messages: Function,
         on_more: Function,
@@ -289,6 +292,10 @@ impl NativeRoom {
             peer_timeout_ms: within(peer_timeout_ms, 5_000.0, 86_400_000.0)
                 .map_or(defaults.peer_timeout_ms, |ms| ms as u64),
             privacy: Privacy { relay_only, lan },
+            ice: [IceSource::Server, IceSource::Application, IceSource::Asked]
+                .get(ice as usize)
+                .copied()
+                .unwrap_or_default(),
             compress,
         };
         let settings = Settings {
@@ -420,6 +427,11 @@ impl NativeRoom {
     /// Gives the admission token that was asked for; undefined when there is none.
     pub fn token(&self, token: Option<String>) {
         self.0.give_token(token);
+    }
+
+    /// STUN and TURN servers of the application's, an array of `RTCIceServer`, for connections from now on.
+    pub fn ice_servers(&self, servers: &JsValue) {
+        self.0.set_ice_servers(servers);
     }
 
     /// Takes a waiting message back.

@@ -17,6 +17,7 @@ export type ErrorCode =
   | "kicked"
   | "forbidden"
   | "token-failed"
+  | "ice-servers-failed"
   | "no-signature"
   | "bad-secret"
   | "bad-passphrase"

@@ -25,6 +25,7 @@ export {
   rpc,
 } from "./protocol.js";
 export type {
+  IceServerSource,
   IdentityChangedEvent,
   PeerEvent,
   Room,

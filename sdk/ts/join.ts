@@ -3,7 +3,7 @@ import { type KnownBy, knowPassphrase, recall } from "./identity.js";
 import { writeJson } from "./json.js";
 import { loadModule } from "./module.js";
 import type { Protocol } from "./protocol.js";
-import { type Room, RoomBase, type TokenSource } from "./room.js";
+import { type IceServerSource, type Room, RoomBase, type TokenSource } from "./room.js";
 import type { Json } from "./schema.js";
 import { NativeRoom } from "./wasm/peerloom.js";
 
@@ -26,8 +26,12 @@ export interface JoinOptions<P extends Protocol> {
   readonly protocol?: P;
   /** A small value (at most 2 KiB as JSON) that the others see as `peer.metadata`. */
   readonly metadata?: Json;
-  /** STUN and TURN servers for the connections. Without any, peers meet in one network or on public addresses. */
-  readonly iceServers?: readonly RTCIceServer[];
+  /**
+   * STUN and TURN servers for the connections, instead of those that the signaling server names; with an empty array peers meet in
+   * one network or on public addresses only. A function is called before joining, again for each join when the server was lost, and
+   * every five minutes, so that credentials may be short-lived; when it fails later, the last ones stay.
+   */
+  readonly iceServers?: readonly RTCIceServer[] | IceServerSource;
   /**
    * When messages go through the signaling server, sealed so that it cannot read them: `"first"` (the default) at once,
    * until there is a direct path, and again while that is silent; `"fallback"` only when a direct path fails; `"never"`.
@@ -102,13 +106,13 @@ export const hasBegun = () => begun;
  *
  * @throws PeerloomError `signaling-unreachable` (also when the server refuses this page's origin), `unauthorized`,
  * `token-failed` (with what `token` threw as its cause), `room-full`,
- * `bad-room`, `bad-secret`, `bad-passphrase`, `bad-url`, `bad-protocol`, `metadata-too-long`, `load-failed`, `no-storage`, …; or the signal's reason.
+ * `ice-servers-failed`, `bad-room`, `bad-secret`, `bad-passphrase`, `bad-url`, `bad-protocol`, `metadata-too-long`, `load-failed`, `no-storage`, …; or the signal's reason.
  */
 export async function join<P extends Protocol = Record<never, never>>(
   url: string | URL,
   options: JoinOptions<P>,
 ): Promise<Room<P>> {
-  const { room: name, protocol = {} as P, metadata, iceServers = [], timeoutMs = 10_000, signal } = options;
+  const { room: name, protocol = {} as P, metadata, iceServers, timeoutMs = 10_000, signal } = options;
   const { relay = "first", relayBulk = false, windowBytes, peerTimeoutMs, resume = true, token } = options;
   const { privacy, lan = true, pinned, secret, passphrase } = options;
   const { identity = "fresh", app = "", knownBy } = options;
@@ -121,7 +125,17 @@ export async function join<P extends Protocol = Record<never, never>>(
   signal?.throwIfAborted();
   begun = true;
   const metadataText = metadata === undefined ? "" : writeJson(metadata);
-  const room = new RoomBase<P>(name, protocol, metadata, token, pinned, secret, passphrase !== undefined);
+  const asked = typeof iceServers === "function" ? iceServers : undefined;
+  const room = new RoomBase<P>(
+    name,
+    protocol,
+    metadata,
+    token,
+    asked,
+    pinned,
+    secret,
+    passphrase !== undefined,
+  );
   const channels = Object.entries(protocol).map(([label, definition]) => {
     if (definition.codec === "rpc") return [label, "ordered", "rpc"];
     const { delivery, codec, compress } = definition;
@@ -130,10 +144,11 @@ export async function join<P extends Protocol = Record<never, never>>(
   });
   const recalled = recall(app, persistent, knownBy);
   const known = passphrase === undefined ? undefined : knowPassphrase(passphrase, name);
-  const [certificates, memory, words] = await Promise.all([
+  const [certificates, memory, words, servers] = await Promise.all([
     makeCertificates(),
     recalled,
     known,
+    typeof iceServers === "function" ? askForIceServers(iceServers, timeoutMs) : iceServers,
     loadModule(),
   ]);
   signal?.throwIfAborted();
@@ -144,7 +159,7 @@ export async function join<P extends Protocol = Record<never, never>>(
     await room.start(
       (onEvent, onMessages, onMore) => {
         const iceTransportPolicy = relayOnly ? "relay" : "all";
-        const configuration = { iceServers: [...iceServers], iceTransportPolicy, certificates };
+        const configuration = { iceServers: [...(servers ?? [])], iceTransportPolicy, certificates };
         const where = [
           absolute(url),
           name,
@@ -165,6 +180,7 @@ export async function join<P extends Protocol = Record<never, never>>(
           peerTimeoutMs,
           relayOnly,
           lan,
+          asked === undefined ? Number(servers !== undefined) : 2,
         ] as const;
         return new NativeRoom(...where, ...how, onEvent, onMessages, onMore);
       },
@@ -176,6 +192,23 @@ export async function join<P extends Protocol = Record<never, never>>(
     throw PeerloomError.from(thrown);
   }
   return room as Room<P>;
+}
+
+async function askForIceServers(
+  source: IceServerSource,
+  timeoutMs: number,
+): Promise<readonly RTCIceServer[]> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  });
+  try {
+    return [...(await Promise.race([source(), late]))];
+  } catch (cause) {
+    throw new PeerloomError("ice-servers-failed", "the application gave no STUN and TURN servers", { cause });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**

@@ -136,6 +136,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   readonly #secret: string | undefined;
   readonly #hasPassphrase: boolean;
   readonly #token: TokenSource | undefined;
+  readonly #iceServers: IceServerSource | undefined;
   #keyIs!: (key: string) => void;
   readonly #publicKey = new Promise<string>((resolve) => {
     this.#keyIs = resolve;
@@ -152,12 +153,14 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     protocol: P,
     metadata: Json | undefined,
     token: TokenSource | undefined,
+    iceServers: IceServerSource | undefined,
     accepted: Accepted | undefined,
     secret: string | undefined,
     hasPassphrase: boolean,
   ) {
     this.name = name;
     this.#token = token;
+    this.#iceServers = iceServers;
     this.#accepted = accepted;
     this.#secret = secret;
     this.#hasPassphrase = hasPassphrase;
@@ -371,6 +374,9 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         this.#self = { id, metadata: this.#self.metadata };
         this.#joined.resolve();
         break;
+      case "ice":
+        void this.#renewIceServers();
+        break;
       case "token":
         void this.#giveToken();
         break;
@@ -409,6 +415,15 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
 
   #keyKnown(signed: Uint8Array | number | undefined): void {
     if (signed instanceof Uint8Array) this.#keyIs(base64url(signed.subarray(0, 32)));
+  }
+
+  async #renewIceServers(): Promise<void> {
+    try {
+      const servers = await this.#iceServers?.();
+      if (servers !== undefined) this.#native?.ice_servers([...servers]);
+    } catch {
+      // The last ones may still be good, and are all there is.
+    }
   }
 
   async #giveToken(): Promise<void> {
@@ -518,6 +533,9 @@ export interface TokenRequest {
    */
   readonly publicKey: Promise<string>;
 }
+
+/** Gives STUN and TURN servers, for example with credentials from the application's own server. */
+export type IceServerSource = () => readonly RTCIceServer[] | Promise<readonly RTCIceServer[]>;
 
 /** Gives an admission token. */
 export type TokenSource = (request: TokenRequest) => string | Promise<string>;

@@ -125,7 +125,7 @@ fn read_v4(text: &str) -> Option<[u8; 4]> {
 }
 
 /// Groups of up to four hexadecimal digits, once shortened by `::`, the last two perhaps as IPv4 (RFC 4291 §2.2).
-fn read_v6(text: &str) -> Option<[u8; 16]> {
+pub(crate) fn read_v6(text: &str) -> Option<[u8; 16]> {
     let mut octets = [0; 16];
     // Where the next group goes, and where `::` was.
     let (mut at, mut gap) = (0, None);

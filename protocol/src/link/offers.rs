@@ -64,6 +64,7 @@ impl Link {
     fn begin(&mut self, now: u64, generation: u32, phase: Phase, lasts_ms: u64) {
         self.close();
         self.generation = generation;
+        self.gives_way_at = None;
         self.phase = phase;
         self.sent.clear();
         self.early.retain(|(g, _)| *g >= generation);
@@ -92,6 +93,7 @@ impl Link {
         self.close();
         self.outputs.push_back(Output::AttemptFailed);
         self.phase = Phase::Waiting;
+        self.gives_way_at = None;
         let pause = if self.polite { timing::POLITE_WAIT_MS } else { timing::RETRY_MS };
         self.deadline = Some(now + (pause << self.attempts.min(4)));
         self.attempts += 1;
@@ -104,6 +106,7 @@ impl Link {
         if !self.has_failed() {
             self.close();
             self.phase = Phase::Failed;
+            self.gives_way_at = None;
             let (shortest, longest) = timing::TRY_AGAIN_MS;
             self.deadline = Some(now + (shortest << self.failures.min(8)).min(longest));
             self.failures += 1;

@@ -93,6 +93,7 @@ impl Room {
             token: self.token.take(),
         };
         self.server.join(now, join);
+        self.ice.joining(now);
         // While the server is asked. None where the first was not wanted either.
         while self.joining.len() > 0 && self.joining.len() < WARM_CONNECTIONS {
             self.warm_another();

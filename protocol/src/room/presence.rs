@@ -78,6 +78,9 @@ impl Room {
             ServerMessage::RelayPolicy { bytes_per_second, burst } => {
                 self.notices.push_back(Notice::Policy(bytes_per_second, burst));
             }
+            ServerMessage::IceServers { lifetime_s, servers } => {
+                self.take_ice_servers(now, lifetime_s, servers)
+            }
             // Pongs and refusals concern the server link alone.
             ServerMessage::Pong { .. } | ServerMessage::Refused { .. } => {}
         }

@@ -26,6 +26,7 @@ use crate::action::ConnectionId;
 use crate::channel::{Ack, FrameError, Inbox, Outbox, Payload, SendError, Via};
 use crate::control::Control;
 use crate::hello::Delivery;
+use crate::ice::IceSource;
 use crate::privacy::Privacy;
 use crate::safety::{BadCommitment, Comparison, SafetyCode, Step};
 use crate::seal::Seal;
@@ -83,6 +84,8 @@ pub struct Options {
     pub peer_timeout_ms: u64,
     /// What addresses are told and tried.
     pub privacy: Privacy,
+    /// Where STUN and TURN servers come from.
+    pub ice: IceSource,
     /// The channels on which what this side sends is compressed, a bit each, by their
     /// [numbers](crate::hello::Hello::numbers).
     pub compress: u64,
@@ -96,6 +99,7 @@ impl Default for Options {
             window: crate::limits::WINDOW_BYTES,
             peer_timeout_ms: timing::PEER_TIMEOUT_MS,
             privacy: Privacy::default(),
+            ice: IceSource::default(),
             compress: 0,
         }
     }

@@ -83,6 +83,8 @@ impl Hub {
                 ClientMessage::Join(join) => out.extend(self.join(socket, join)),
                 ClientMessage::Leave => out.extend(self.remove(socket, LeaveReason::Left)),
                 ClientMessage::Ping { nonce } => out.push(notice(socket, &ServerMessage::Pong { nonce })),
+                // It names none, so nobody has to ask.
+                ClientMessage::RenewIceServers => {}
                 ClientMessage::Deposit { replace, cards } => {
                     if let Some(resident) = self.residents.iter_mut().find(|r| r.socket == socket) {
                         if replace {

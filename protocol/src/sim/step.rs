@@ -75,6 +75,7 @@ impl World {
             Command::CloseSocket { will_return } => {
                 self.close_socket(peer, if will_return { LeaveReason::Silent } else { LeaveReason::Left });
             }
+            Command::SetIceServers(_) => {}
             Command::Sign { number, seed, message } => {
                 let signed = Some(identity::sign(&seed, &message));
                 self.after(1, Happening::Input(peer, Input::Signed(number, signed)));

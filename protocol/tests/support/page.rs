@@ -7,6 +7,7 @@ use std::rc::Rc;
 use peerloom_protocol::action::{Action, Command, Event, Input};
 use peerloom_protocol::codec;
 use peerloom_protocol::hello::{Delivery, Hello, SessionHello};
+use peerloom_protocol::ice::IceServer;
 use peerloom_protocol::id::{PeerId, ResumeToken, ReturnSecret};
 use peerloom_protocol::identity::{self, Identity, Signed, Verdict};
 use peerloom_protocol::node::{Config, Node};
@@ -54,6 +55,10 @@ pub(crate) struct Page {
     pub(crate) came_back: bool,
     /// Envelopes that it has had passed on.
     pub(crate) signals: u32,
+    /// What it has sent to the server since it joined.
+    pub(crate) said: Vec<ClientMessage>,
+    /// The STUN and TURN servers for its connections, if it was told any.
+    pub(crate) ice_servers: Option<Vec<IceServer>>,
     /// Answers that connections were given.
     pub(crate) answered: u32,
 }
@@ -77,6 +82,8 @@ impl Page {
             came_back: false,
             signals: 0,
             answered: 0,
+            said: Vec::new(),
+            ice_servers: None,
         };
         page.feed(Input::Start);
         page
@@ -103,12 +110,19 @@ impl Page {
                 inputs.push_back(Input::LocalDescription(id, OFFER.to_owned()));
                 inputs.push_back(Input::GatheringComplete(id));
             }
+            Command::SetIceServers(servers) => self.ice_servers = Some(servers),
             Command::CloseConnection(_) => self.closed += 1,
             Command::SetAnswer(..) => self.answered += 1,
             Command::SendSocket(message) => {
-                let said = codec::decode::<ClientMessage>(&message, message.len()).unwrap();
+                let said: Vec<_> = codec::decode(&message, message.len()).unwrap().flatten().collect();
                 self.signals +=
-                    said.filter(|said| matches!(said, Ok(ClientMessage::Signal { .. }))).count() as u32;
+                    said.iter().filter(|said| matches!(said, ClientMessage::Signal { .. })).count() as u32;
+                let pings = said.iter().filter_map(|said| match said {
+                    ClientMessage::Ping { nonce } => Some(ServerMessage::Pong { nonce: *nonce }),
+                    _ => None,
+                });
+                inputs.extend(pings.map(|pong| Input::SocketMessage(codec::encode(&pong))));
+                self.said.extend(said);
             }
             Command::OpenSocket { subprotocols } => {
                 let early = subprotocols.iter().find_map(|text| read_early_join(text));
@@ -129,6 +143,16 @@ impl Page {
             }
             _ => {}
         }
+    }
+
+    /// Lets so much time pass, as its timer would.
+    pub(crate) fn wait(&mut self, ms: u64) {
+        let until = self.now + ms;
+        while let Some(at) = self.node.deadline(self.now).filter(|at| *at <= until) {
+            self.now = at.max(self.now);
+            self.feed(Input::TimedOut);
+        }
+        self.now = until;
     }
 
     pub(crate) fn hear(&mut self, message: &ServerMessage) {

@@ -10,6 +10,7 @@ mod clock;
 mod connection;
 mod exchange;
 mod globals;
+mod ice;
 mod listener;
 mod page;
 mod payload;
@@ -30,6 +31,7 @@ use peerloom_protocol::action::{Action, Command, ConnectionId, Event, Input, Pee
 use peerloom_protocol::bounded::Text;
 use peerloom_protocol::call::Event as CallEvent;
 use peerloom_protocol::hello::Hello;
+use peerloom_protocol::ice::IceSource;
 use peerloom_protocol::id::{PeerId, ResumeToken};
 use peerloom_protocol::identity::{Signed, Verdict};
 use peerloom_protocol::node::{Config, Node};
@@ -38,8 +40,8 @@ use peerloom_protocol::sorted_map::SortedMap;
 use peerloom_protocol::stream::Event as StreamEvent;
 #[cfg(feature = "typed")]
 use peerloom_protocol::{failure::RoomError, passphrase::Passphrase, vault};
-use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::RtcConfiguration;
 
 use crate::error::Error;
@@ -114,7 +116,8 @@ pub(crate) struct Source {
 pub(crate) struct Settings {
     /// The server's WebSocket address, from [`server_address`].
     pub(crate) url: String,
-    /// Handed to every RTCPeerConnection; with the one certificate of all.
+    /// Handed to every RTCPeerConnection; with the one certificate of all. Its STUN and TURN servers are set here, unless the
+    /// application gives them.
     pub(crate) configuration: RtcConfiguration,
     /// The room's name.
     pub(crate) room: String,
@@ -239,6 +242,9 @@ impl Driver {
             resume,
             identity,
         } = settings;
+        if options.ice == IceSource::Server {
+            ice::guess(&configuration, &url);
+        }
         let keepsake = (resume && identity.is_none()).then(|| Keepsake::take(&url, &room));
         let node = Node::new(Config {
             room,
@@ -310,6 +316,11 @@ impl Driver {
     /// The token that [`Event::TokenWanted`] asked for; None when there is none to be had.
     pub(crate) fn give_token(&self, token: Option<String>) {
         self.feed(Input::Token(token));
+    }
+
+    /// STUN and TURN servers of the application's, for connections from now on.
+    pub(crate) fn set_ice_servers(&self, servers: &JsValue) {
+        self.configuration.set_ice_servers(servers);
     }
 
     /// Feeds one input and carries out what follows. Inputs fed meanwhile (by callbacks) wait their turn.
@@ -427,6 +438,7 @@ impl Driver {
                     self.traffic.borrow_mut().closed(connection.sent_bytes.get());
                 }
             }
+            Command::SetIceServers(servers) => ice::set(&self.configuration, &servers),
             Command::KeepToken(token) => {
                 if let Some(keepsake) = &mut *self.keepsake.borrow_mut() {
                     keepsake.renew(token);

@@ -7,14 +7,16 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 
 use futures::channel::{mpsc, oneshot};
+use js_sys::Reflect;
 use peerloom_protocol::hello::{self, Delivery, Hello};
+use peerloom_protocol::ice::IceSource;
 use peerloom_protocol::id::{PeerId, ResumeToken};
 use peerloom_protocol::passphrase::Passphrase;
 use peerloom_protocol::safety::SafetyCode;
 use peerloom_protocol::session::{Options, RelayMode};
 use peerloom_protocol::{limits, timing};
 use serde::Serialize;
-use web_sys::{RtcConfiguration, RtcIceTransportPolicy, RtcPeerConnection};
+use web_sys::{RtcConfiguration, RtcIceServer, RtcIceTransportPolicy, RtcPeerConnection};
 
 use super::bytes::{self, BytesReceiver, BytesSender};
 use super::channel::{Channel, RawChannel};
@@ -22,7 +24,7 @@ use super::compact::{self, Compact};
 use super::format::Format;
 use super::json;
 use super::rpc::Rpc;
-use super::sink::{Accepted, Events, RoomSink, Shared, TokenSource};
+use super::sink::{Accepted, Events, IceServerSource, RoomSink, Shared, TokenSource};
 use super::stream::{Stream, Streams};
 use crate::driver::{self, Driver, PeerStats, Settings, Traffic};
 use crate::error::Error;
@@ -54,6 +56,7 @@ pub struct Builder {
     configuration: RtcConfiguration,
     join_timeout_ms: u64,
     token: Option<TokenSource>,
+    ice_servers: Option<IceServerSource>,
     accepted: Option<Accepted>,
     options: Options,
     resume: bool,
@@ -119,10 +122,21 @@ impl Builder {
         self
     }
 
-    /// What every RTCPeerConnection is made with, for example STUN and TURN servers. None by default: peers then meet
-    /// in one network or on public addresses.
+    /// What every RTCPeerConnection is made with. STUN and TURN servers in it are used instead of those that the signaling
+    /// server names.
     pub fn configuration(mut self, configuration: RtcConfiguration) -> Self {
         self.configuration = configuration;
+        self
+    }
+
+    /// Gives STUN and TURN servers, instead of those that the signaling server names. Called before joining, again for each join
+    /// when the server was lost, and every five minutes, so that credentials may be short-lived. When there are none the first
+    /// time, joining fails; later the last ones stay.
+    pub fn ice_servers<F>(mut self, source: impl Fn() -> F + 'static) -> Self
+    where
+        F: Future<Output = Option<Vec<RtcIceServer>>> + 'static,
+    {
+        self.ice_servers = Some(IceServerSource(Rc::new(move || Box::pin(source()))));
         self
     }
 
@@ -244,11 +258,22 @@ impl Builder {
         if self.options.privacy.relay_only {
             self.configuration.set_ice_transport_policy(RtcIceTransportPolicy::Relay);
         }
+        let given = Reflect::get(&self.configuration, &"iceServers".into());
+        let ice = match &self.ice_servers {
+            Some(source) => {
+                let servers = source.ask().await.ok_or(Error::NoIceServers)?;
+                self.configuration.set_ice_servers(&servers);
+                IceSource::Asked
+            }
+            None if given.is_ok_and(|servers| servers.is_truthy()) => IceSource::Application,
+            None => IceSource::Server,
+        };
         let configuration = driver::with_certificate(&self.configuration).await;
         let (joined_tx, joined) = oneshot::channel();
         let gives_tokens = self.token.is_some();
         let shared = Shared::new(channels, methods.len(), joined_tx, self.token, self.accepted);
         let shared = Rc::new(RefCell::new(shared));
+        shared.borrow_mut().ice_servers = self.ice_servers;
         let passphrase = match &self.passphrase {
             Some(text) => Some(driver::passphrase(text, &self.room)?),
             None => None,
@@ -264,7 +289,7 @@ impl Builder {
             hello,
             join_timeout_ms: self.join_timeout_ms,
             gives_tokens,
-            options: Options { compress, ..self.options },
+            options: Options { compress, ice, ..self.options },
             resume: self.resume,
             identity: self.identity,
         };
@@ -300,6 +325,7 @@ impl Room {
             configuration: RtcConfiguration::new(),
             join_timeout_ms: timing::JOIN_MS,
             token: None,
+            ice_servers: None,
             accepted: None,
             options: Options::default(),
             resume: true,

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use futures::Stream;
 use futures::channel::{mpsc, oneshot};
-use js_sys::Uint8Array;
 use js_sys::futures::spawn_local;
+use js_sys::{Array, Uint8Array};
 use peerloom_protocol::action::Event;
 use peerloom_protocol::call::{CallFailure, CallId, Event as CallEvent, code};
 use peerloom_protocol::failure::KickError;
@@ -20,6 +20,7 @@ use peerloom_protocol::identity::{self, Verdict};
 use peerloom_protocol::passphrase::Passphrase;
 use peerloom_protocol::safety::SafetyCode;
 use peerloom_protocol::stream::{Event as StreamEvent, StreamId};
+use web_sys::RtcIceServer;
 
 use super::mailbox::{self, Readers};
 use super::rpc::Incoming;
@@ -86,6 +87,25 @@ impl std::fmt::Debug for TokenSource {
     }
 }
 
+type IceServers = Pin<Box<dyn Future<Output = Option<Vec<RtcIceServer>>>>>;
+
+/// Gives STUN and TURN servers.
+#[derive(Clone)]
+pub(super) struct IceServerSource(pub(super) Rc<dyn Fn() -> IceServers>);
+
+impl IceServerSource {
+    /// As the browser wants them.
+    pub(super) async fn ask(&self) -> Option<Array> {
+        Some((self.0)().await?.iter().collect())
+    }
+}
+
+impl std::fmt::Debug for IceServerSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IceServerSource")
+    }
+}
+
 /// Says who is accepted.
 #[derive(Clone)]
 pub(super) struct Accepted(pub(super) Rc<dyn Fn(PeerId) -> bool>);
@@ -112,6 +132,7 @@ pub(super) struct Shared {
     /// Ours, once something was signed with it.
     key: Option<[u8; 32]>,
     accepted: Option<Accepted>,
+    pub(super) ice_servers: Option<IceServerSource>,
     pub(super) passphrase: Option<Passphrase>,
     /// The room is over: of what is asked for now nothing comes.
     pub(super) is_over: bool,
@@ -152,6 +173,7 @@ impl Shared {
             token_wanted: false,
             key: None,
             accepted,
+            ice_servers: None,
             passphrase: None,
             is_over: false,
             kicks: Vec::new(),
@@ -223,6 +245,18 @@ impl RoomSink {
     }
 }
 
+impl RoomSink {
+    /// Asks the application for STUN and TURN servers. When it has none, the last ones stay.
+    fn ask_for_ice_servers(&self, shared: &Shared) {
+        let (Some(source), driver) = (shared.ice_servers.clone(), shared.driver.clone()) else { return };
+        spawn_local(async move {
+            if let (Some(servers), Some(driver)) = (source.ask().await, driver.upgrade()) {
+                driver.set_ice_servers(&servers);
+            }
+        });
+    }
+}
+
 impl Sink for RoomSink {
     fn sign(&self, number: u32, seed: &[u8; 32], message: &[u8]) {
         let signed = identity::sign(seed, message);
@@ -261,6 +295,7 @@ impl Sink for RoomSink {
                 }
                 return;
             }
+            Event::IceServersWanted => return self.ask_for_ice_servers(shared),
             Event::TokenWanted => return self.ask_for_token(shared),
             Event::PeerJoined { id, metadata } => {
                 shared.peers.insert(*id, metadata.clone());

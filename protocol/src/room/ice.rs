@@ -1,0 +1,76 @@
+//! The STUN and TURN servers that the signaling server names, and new credentials for them in time.
+
+use super::{Notice, Room};
+use crate::action::{Command, Event};
+use crate::ice::{IceServer, IceSource};
+use crate::signal::ClientMessage;
+use crate::timing;
+
+#[derive(Debug, Default)]
+pub(super) struct Ice {
+    /// When the last join went out.
+    joined_at: u64,
+    /// Connections made until then know a TURN server.
+    turn_until: u64,
+    renew_at: Option<u64>,
+}
+
+impl Ice {
+    pub(super) fn joining(&mut self, now: u64) {
+        self.joined_at = now;
+    }
+
+    /// The next welcome brings new ones.
+    pub(super) fn server_lost(&mut self) {
+        self.renew_at = None;
+    }
+
+    pub(super) fn deadline(&self) -> Option<u64> {
+        self.renew_at
+    }
+}
+
+impl Room {
+    /// The server names some. What a browser would not take is left out.
+    pub(super) fn take_ice_servers(
+        &mut self,
+        now: u64,
+        lifetime_s: u32,
+        servers: impl IntoIterator<Item = IceServer>,
+    ) {
+        if self.config.options.ice != IceSource::Server {
+            return;
+        }
+        let servers: Vec<_> = servers.into_iter().filter(IceServer::is_usable).collect();
+        let has_turn = servers.iter().any(IceServer::is_turn);
+        self.notices.push_back(Notice::Do(Command::SetIceServers(servers)));
+        self.ice.renew_at = None;
+        if !has_turn {
+            return;
+        }
+        let knew = now < self.ice.turn_until;
+        let lifetime_ms = (u64::from(lifetime_s) * 1_000).max(timing::SHORTEST_ICE_MS);
+        self.ice.turn_until = now + lifetime_ms;
+        self.ice.renew_at = Some(now + lifetime_ms / 4 * 3);
+        if !knew {
+            let took = now.saturating_sub(self.ice.joined_at);
+            let at = now + timing::WITHOUT_TURN_MS.max(2 * took);
+            for link in self.members.values_mut().filter_map(|member| member.link.as_mut()) {
+                link.give_way(at);
+            }
+        }
+    }
+
+    pub(super) fn renew_ice_servers(&mut self, now: u64) {
+        if self.ice.renew_at.is_some_and(|at| at <= now) {
+            self.ice.renew_at = Some(now + timing::ICE_AGAIN_MS);
+            self.server.send(&ClientMessage::RenewIceServers);
+        }
+    }
+
+    pub(super) fn want_ice_servers(&mut self) {
+        if self.config.options.ice == IceSource::Asked {
+            self.notify(Event::IceServersWanted);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+// STUN and TURN servers: the application's own, by an array or a function, or those that the signaling server names.
+import { expect, test } from "./support/fixtures.js";
+
+const TURN = { urls: "turn:127.0.0.1:9", username: "name", credential: "secret" };
+
+test("a function gives them before anything is made, and again when the server is joined anew", async ({
+  open,
+  room,
+  startServer,
+}) => {
+  const server = await startServer();
+  const page = await open("chromium", { server });
+  await page.run(
+    async ({ peerloom, faults, kept }, [room, turn]) => {
+      faults.watchConnections();
+      let calls = 0;
+      const iceServers = async () => [{ ...turn, username: `name ${++calls}` }];
+      kept.names = () => faults.configurations().map(({ iceServers }) => iceServers?.[0]?.username);
+      kept.room = await peerloom.join(location.origin, { room, iceServers });
+    },
+    [room, TURN] as const,
+  );
+  const names = () => page.run(({ kept }) => [...new Set((kept.names as () => (string | undefined)[])())]);
+  expect(await names()).toEqual(["name 1"]);
+  await server.kill();
+  await server.start();
+  await expect.poll(names).toContain("name 2");
+});
+
+test("when it fails, nothing is joined", async ({ open, room }) => {
+  const page = await open("firefox");
+  const told = await page.run(async ({ peerloom }, room) => {
+    const attempt = async (iceServers: () => never | Promise<RTCIceServer[]>, timeoutMs: number) => {
+      const error = await peerloom.join(location.origin, { room, iceServers, timeoutMs }).catch((e) => e);
+      return [error.code, String(error.cause)];
+    };
+    const fails = () => {
+      throw new Error("no account");
+    };
+    const hangs = () => new Promise<RTCIceServer[]>(() => {});
+    return [await attempt(fails, 5_000), await attempt(hangs, 300)];
+  }, room);
+  expect(told).toEqual([
+    ["ice-servers-failed", "Error: no account"],
+    ["ice-servers-failed", "Error: no answer within 300 ms"],
+  ]);
+});
