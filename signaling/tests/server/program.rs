@@ -33,6 +33,8 @@ pub(crate) fn program() -> Command {
             command.env_remove(name);
         }
     }
+    // Tests run beside each other, and STUN has one usual port. A flag wins over this.
+    command.env("PEERLOOM_STUN", "off");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
