@@ -19,6 +19,8 @@ mod udp;
 mod wire;
 
 #[cfg(test)]
+mod refused;
+#[cfg(test)]
 mod request;
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,8 @@ use crate::accept::listen;
 
 /// Ports tried for one relay, one after the other from a random one on.
 const PORTS_TRIED: u16 = 256;
+/// Where any free port will do.
+const FREE_PORTS_TRIED: u32 = 32;
 /// How exactly allocations end.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -94,7 +96,7 @@ impl Ice {
     /// # Panics
     /// When the operating system has no random numbers to give.
     pub fn bind(config: &IceConfig, server: SocketAddr) -> Result<Self, IceError> {
-        let socket = stun_socket(config, server)?;
+        let (socket, tcp) = sockets(config, server)?;
         let secret = match (&config.secret, &config.turn) {
             (None, Some(_)) => Some(TurnSecret::random()),
             (secret, _) => secret.clone(),
@@ -103,7 +105,7 @@ impl Ice {
             config: config.clone(),
             secret,
             socket,
-            tcp: None,
+            tcp,
             tls: None,
             homes: Vec::new(),
             core: Mutex::new(Core {
@@ -127,7 +129,6 @@ impl Ice {
     fn bind_turn(&mut self, turn: &TurnConfig) -> Result<(), IceError> {
         let Some(at) = self.stun_address() else { return Err(IceError::NoStun) };
         self.homes = homes(turn, at.ip())?;
-        self.tcp = Some(listen(at).map_err(|error| IceError::Bind("TURN over TCP", at, error))?);
         if let Some(tls) = &turn.tls {
             let at = tls.address.unwrap_or(SocketAddr::new(at.ip(), TURNS_PORT));
             let listener = listen(at).map_err(|error| IceError::Bind("TURN over TLS", at, error))?;
@@ -328,19 +329,34 @@ fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket)
 }
 
-fn stun_socket(config: &IceConfig, server: SocketAddr) -> Result<Option<UdpSocket>, IceError> {
+/// STUN's socket, and the one of TURN over TCP at the same port, where there is TURN.
+fn sockets(config: &IceConfig, server: SocketAddr) -> Result<(Option<UdpSocket>, Option<TcpListener>), IceError> {
     let (address, is_asked_for) = match config.stun {
-        StunAddress::Off => return Ok(None),
+        StunAddress::Off => return Ok((None, None)),
         // A relay is asked for by name, and with it the port.
         StunAddress::Usual => (SocketAddr::new(server.ip(), STUN_PORT), config.turn.is_some()),
         StunAddress::At(address) => (address, true),
     };
-    match bind_udp(address) {
-        Ok(socket) => Ok(Some(socket)),
-        Err(error) if is_asked_for => Err(IceError::Bind("STUN", address, error)),
-        Err(error) => {
-            tracing::warn!(port = STUN_PORT, %error, "no STUN: its port cannot be had; --stun chooses another, or off");
-            Ok(None)
+    let in_use = |error| IceError::Bind("STUN", address, error);
+    let mut tries = 0;
+    loop {
+        let udp = match bind_udp(address) {
+            Err(error) if !is_asked_for => {
+                tracing::warn!(port = STUN_PORT, %error, "no STUN: its port cannot be had; --stun chooses another, or off");
+                return Ok((None, None));
+            }
+            bound => bound.map_err(in_use)?,
+        };
+        if config.turn.is_none() {
+            return Ok((Some(udp), None));
+        }
+        let at = udp.local_addr().map_err(in_use)?;
+        tries += 1;
+        match listen(at) {
+            Ok(tcp) => return Ok((Some(udp), Some(tcp))),
+            // A port that is free for the one may be taken for the other.
+            Err(_) if address.port() == 0 && tries < FREE_PORTS_TRIED => {}
+            Err(error) => return Err(IceError::Bind("TURN over TCP", at, error)),
         }
     }
 }

@@ -8,7 +8,7 @@ use stun_types::message::{IntegrityAlgorithm, LongTermKeyCredentials, ShortTermC
 
 use super::credentials::TurnSecret;
 use super::machine::{Action, Client, LIFETIME_S, LONGEST_STAY_S, Machine, Now, RelayId, Start};
-use super::peers::REFUSED;
+use super::refused::REFUSED;
 use super::request::*;
 use super::wire::{self, Frame, Packet};
 use super::{TurnConfig, TurnLimits};
@@ -292,8 +292,9 @@ fn a_test_vector_with_another_bit_is_not_what_it_was() {
     for at_bit in 0..request.len() * 8 {
         let mut other = request.clone();
         other[at_bit / 8] ^= 1 << (at_bit % 8);
-        let is_message = matches!(wire::read(&other), Some(Packet::Message(_)));
-        assert!(!is_message, "the fingerprint must show bit {at_bit}");
+        // One longer attribute can hide the fingerprint.
+        let has_one = matches!(wire::read(&other), Some(Packet::Message(message)) if message.has_fingerprint());
+        assert!(!has_one, "the fingerprint must show bit {at_bit}");
     }
     let request = hex(RFC_5769_LONG_TERM);
     let login = LongTermKeyCredentials::new(
