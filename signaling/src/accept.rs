@@ -51,7 +51,7 @@ pub async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
     Err(last_error.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no address of that name")))
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restarted server gets its port back at once. On Windows the option means something else.
     #[cfg(not(windows))]

@@ -136,7 +136,7 @@ impl Drop for AddressPermit {
 }
 
 /// What counts as one address: an IPv6 /64, since that is what one subscriber gets, or an IPv4 address.
-fn network_of(address: IpAddr) -> IpAddr {
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
         v4 @ IpAddr::V4(_) => v4,

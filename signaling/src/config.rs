@@ -10,6 +10,7 @@ use crate::keys::TokenKeys;
 use crate::origin::AllowedOrigins;
 use crate::outbox::OutboxLimits;
 use crate::rate::Rate;
+use crate::turn::IceConfig;
 use crate::webhook::AdmissionHook;
 
 /// What to serve and to whom.
@@ -25,6 +26,8 @@ pub struct Config {
     pub token_keys: Option<TokenKeys>,
     /// With a service to ask, only whom that lets in; keys do not count then.
     pub admission_hook: Option<AdmissionHook>,
+    /// STUN and TURN. Off without.
+    pub ice: IceConfig,
     /// Every bound on what clients do.
     pub limits: Limits,
 }

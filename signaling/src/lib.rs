@@ -10,7 +10,7 @@
 //! `gate` decides who may join which room, by `token` and `keys` (`mint` makes tokens for trying that out) or by asking (`webhook`,
 //! `fetch`), `hub` keeps the rooms, `bans` who was sent away from them, and `room`
 //! knows who gets which card; `relay` reads and writes packets on their way through, `rate` bounds them; `outbox` is what
-//! waits to be written to a member.
+//! waits to be written to a member. `turn` answers STUN and relays, beside all that; `ice_servers` tells members how to use it.
 //!
 //! # Examples
 //! ```
@@ -34,6 +34,8 @@ mod fetch;
 mod gate;
 mod head;
 mod hub;
+mod ice_options;
+mod ice_servers;
 mod keys;
 mod mint;
 mod options;
@@ -44,6 +46,7 @@ mod relay;
 mod room;
 mod stream;
 mod token;
+mod turn;
 mod upgrade;
 mod web;
 mod webhook;
@@ -57,12 +60,18 @@ use tokio::sync::watch;
 pub use accept::bind;
 pub use config::{Config, Limits};
 pub use fetch::BadUrl;
+pub use ice_options::IceSettingsError;
+pub use ice_servers::IceServer;
 pub use keys::{TokenKeys, TokenKeysError};
 pub use mint::{MintError, TokenOptions, mint};
 pub use options::{LogFormat, LogLevel, Options, Secret, Settings, SettingsError};
 pub use origin::{AllowedOrigins, BadOrigin, Origin};
 pub use outbox::OutboxLimits;
 pub use rate::Rate;
+pub use turn::{
+    BadNetwork, BadTurnSecret, Ice, IceConfig, IceError, LONGEST_LIFETIME_S, Network, STUN_PORT, StunAddress,
+    TURNS_PORT, TurnCertificate, TurnCertificateError, TurnConfig, TurnLimits, TurnSecret, TurnTls,
+};
 pub use webhook::{AdmissionHook, AdmissionHookError};
 
 use admission::Admission;
@@ -74,6 +83,7 @@ pub(crate) struct App {
     config: Config,
     hub: Arc<Hub>,
     admission: Arc<Admission>,
+    ice: Arc<Ice>,
     /// Turns true when the server goes down.
     shutdown: watch::Receiver<bool>,
     /// Whether only this machine can connect, so that any other name in `Host` is a trick.
@@ -104,12 +114,32 @@ async fn keep_keys(config: &Config) {
 ///
 /// Use [`bind`] for the listener: it sets socket options that keep the kernel's memory per connection bounded.
 ///
+/// STUN and TURN are served where [`Config::ice`] says.
+///
 /// # Errors
-/// When the listener has no address. Errors of single connections end only those.
+/// When the listener has no address, or STUN or TURN cannot have theirs. Errors of single connections end only those.
 ///
 /// # Cancel safety
 /// Dropping the future stops accepting; connections already open go on until their runtime ends.
 pub async fn serve(listener: TcpListener, config: Config, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let ice = Ice::bind(&config.ice, listener.local_addr()?).map_err(io::Error::other)?;
+    serve_with(listener, ice, config, stop).await
+}
+
+/// The same, with the ports of STUN and TURN opened before: for who wants to know them, or to say what is wrong with
+/// them before it says that it listens.
+///
+/// # Errors
+/// When the listener has no address. Errors of single connections end only those.
+///
+/// # Cancel safety
+/// As for [`serve`].
+pub async fn serve_with(
+    listener: TcpListener,
+    ice: Ice,
+    config: Config,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     let is_loopback = listener.local_addr()?.ip().is_loopback();
     let (down, shutdown) = watch::channel(false);
     let limits = &config.limits;
@@ -117,6 +147,7 @@ pub async fn serve(listener: TcpListener, config: Config, stop: impl Future<Outp
     let app = Arc::new(App {
         hub: Hub::new(limits),
         admission: Admission::new(limits.max_connections, limits.max_connections_per_address),
+        ice: Arc::new(ice),
         config,
         shutdown,
         is_loopback,
@@ -124,6 +155,7 @@ pub async fn serve(listener: TcpListener, config: Config, stop: impl Future<Outp
     let router = web::router(app.clone());
     tokio::select! {
         () = accept::accept(&listener, &app, &router) => {}
+        () = app.ice.clone().serve() => {}
         () = keep_keys(&app.config) => {}
         () = stop => {}
     }
@@ -132,6 +164,7 @@ pub async fn serve(listener: TcpListener, config: Config, stop: impl Future<Outp
     tracing::info!(connections = app.hub.member_count(), "shutting down");
     down.send_replace(true);
     app.hub.close();
+    app.ice.close();
     if tokio::time::timeout(drain_timeout, app.admission.emptied()).await.is_err() {
         tracing::warn!("some connections did not close in time");
     }

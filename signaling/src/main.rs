@@ -4,7 +4,9 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use peerloom_signaling::{LogFormat, LogLevel, Options, Settings, TokenOptions, bind, mint, serve};
+use peerloom_signaling::{
+    Config, Ice, LogFormat, LogLevel, Options, Settings, TokenOptions, bind, mint, serve_with,
+};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -59,7 +61,7 @@ fn main() -> ExitCode {
 }
 
 fn run(settings: Settings) -> Result<(), String> {
-    raise_descriptor_limit(settings.config.limits.max_connections);
+    raise_descriptor_limit(&settings.config);
     let mut runtime = match settings.threads {
         1 => tokio::runtime::Builder::new_current_thread(),
         threads => {
@@ -82,9 +84,10 @@ fn run(settings: Settings) -> Result<(), String> {
         let stop = stop_signal().map_err(|error| format!("cannot watch for signals: {error}"))?;
         let listener = bind(&host, port).await.map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;
+        let ice = Ice::bind(&config.ice, address).map_err(|error| error.to_string())?;
         // Nobody has to read it.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
-        serve(listener, config, stop).await.map_err(|error| format!("cannot serve: {error}"))
+        serve_with(listener, ice, config, stop).await.map_err(|error| format!("cannot serve: {error}"))
     });
     // Whoever did not close within the drain timeout is not waited for.
     runtime.shutdown_background();
@@ -101,8 +104,11 @@ fn start_log(settings: &Settings) {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     // Libraries log message contents and addresses at their lower levels: only their warnings are wanted.
-    let filter =
-        Targets::new().with_target("peerloom_signaling", level).with_default(level.min(LevelFilter::WARN));
+    let filter = Targets::new()
+        .with_target("peerloom_signaling", level)
+        // It warns of every malformed message, which anybody can send.
+        .with_target("stun_types", LevelFilter::OFF)
+        .with_default(level.min(LevelFilter::WARN));
     let log = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
@@ -115,11 +121,18 @@ fn start_log(settings: &Settings) {
 }
 
 /// Each connection is a file descriptor, and many systems allow a process no more than 1024 unless it asks.
-fn raise_descriptor_limit(max_connections: usize) {
-    let wanted = u64::try_from(max_connections).unwrap_or(u64::MAX).saturating_mul(5) / 4 + 256;
+fn raise_descriptor_limit(config: &Config) {
+    let relaying =
+        config.ice.turn.as_ref().map_or(0, |turn| turn.limits.allocations + turn.limits.connections);
+    let sockets = u64::try_from(config.limits.max_connections + relaying).unwrap_or(u64::MAX);
+    let wanted = sockets.saturating_mul(5) / 4 + 256;
     match rlimit::increase_nofile_limit(wanted) {
         Ok(limit) if limit < wanted => {
-            tracing::info!(limit, wanted, "the system allows fewer open files than --max-connections needs");
+            tracing::info!(
+                limit,
+                wanted,
+                "the system allows fewer open files than --max-connections and --turn-allocations need"
+            );
         }
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "cannot raise the limit on open files"),

@@ -1,6 +1,6 @@
 //! Settings of the program: flags, then `PEERLOOM_*` variables, then a TOML file, then defaults.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use peerloom_protocol::limits::MAX_ROOM_MEMBERS;
 use serde::Deserialize;
 
 use crate::config::{Config, LARGEST_RELAY_COST, Limits};
+use crate::ice_options::IceSettingsError;
 use crate::keys::{TokenKeys, TokenKeysError};
 use crate::origin::{AllowedOrigins, BadOrigin};
 use crate::rate::Rate;
@@ -93,6 +94,76 @@ pub struct Options {
     /// Bytes that all members of one room together may have passed on at once, at least 18688 [default: 2097152]
     #[arg(long, value_name = "BYTES", env = "PEERLOOM_RELAY_ROOM_BURST")]
     pub relay_room_burst: Option<u32>,
+    /// Answers STUN (RFC 8489) at this address and port, over UDP; off for nowhere. Without this at port 3478 of the address
+    /// that the server listens on, if nobody else has it
+    #[arg(long, value_name = "ADDRESS", env = "PEERLOOM_STUN")]
+    pub stun: Option<String>,
+    /// Answers a second that one IPv4 address or one IPv6 /64 gets for long [default: 100]
+    #[arg(long, value_name = "N", env = "PEERLOOM_STUN_RATE")]
+    pub stun_rate: Option<u32>,
+    /// Answers that it gets at once [default: 500]
+    #[arg(long, value_name = "N", env = "PEERLOOM_STUN_BURST")]
+    pub stun_burst: Option<u32>,
+    /// Relays for members that cannot reach each other (TURN, RFC 8656), at the address of STUN over UDP and TCP
+    #[arg(long, env = "PEERLOOM_TURN", value_parser = clap::builder::BoolishValueParser::new())]
+    pub turn: bool,
+    /// The name by which clients reach STUN and TURN, where it is not the one of the server
+    #[arg(long, value_name = "NAME", env = "PEERLOOM_TURN_HOST")]
+    pub turn_host: Option<String>,
+    /// Relays from this address of the machine, by default the one of STUN. One of each family at most
+    #[arg(long, value_name = "ADDRESS", env = "PEERLOOM_TURN_RELAY_ADDRESS", value_delimiter = ',')]
+    pub turn_relay_address: Vec<IpAddr>,
+    /// What others see instead of that address, where it is translated on the way. One of each family at most
+    #[arg(long, value_name = "ADDRESS", env = "PEERLOOM_TURN_EXTERNAL_ADDRESS", value_delimiter = ',')]
+    pub turn_external_address: Vec<IpAddr>,
+    /// Ports to relay from [default: 49152-65535]
+    #[arg(long, value_name = "FIRST-LAST", env = "PEERLOOM_TURN_PORTS")]
+    pub turn_ports: Option<String>,
+    /// Lets relays reach peers in this range, besides the public internet. Repeatable
+    #[arg(long, value_name = "NETWORK", env = "PEERLOOM_TURN_ALLOW_PEERS", value_delimiter = ',')]
+    pub turn_allow_peers: Vec<String>,
+    /// Makes credentials with the secret in this file, which other relays may know too (the static-auth-secret of coturn)
+    #[arg(long, value_name = "FILE", env = "PEERLOOM_TURN_SECRET_FILE")]
+    pub turn_secret_file: Option<PathBuf>,
+    /// Tells members of a further relay that knows the secret, for example `turns:relay.example:443?transport=tcp`. Repeatable
+    #[arg(long, value_name = "URL", env = "PEERLOOM_TURN_SERVERS", value_delimiter = ',')]
+    pub turn_servers: Vec<String>,
+    /// Serves TURN over TLS at this address and port, by default at port 5349 of the address of STUN
+    #[arg(long, value_name = "ADDRESS", env = "PEERLOOM_TURN_TLS")]
+    pub turn_tls: Option<SocketAddr>,
+    /// The certificate for that, in PEM, with those that lead to an authority
+    #[arg(long, value_name = "FILE", env = "PEERLOOM_TURN_TLS_CERTIFICATE")]
+    pub turn_tls_certificate: Option<PathBuf>,
+    /// The key of that certificate, in PEM
+    #[arg(long, value_name = "FILE", env = "PEERLOOM_TURN_TLS_KEY")]
+    pub turn_tls_key: Option<PathBuf>,
+    /// Relays at the same time [default: 1000]
+    #[arg(long, value_name = "N", env = "PEERLOOM_TURN_ALLOCATIONS")]
+    pub turn_allocations: Option<u32>,
+    /// Relays of one member [default: 32]
+    #[arg(long, value_name = "N", env = "PEERLOOM_TURN_ALLOCATIONS_PER_USER")]
+    pub turn_allocations_per_user: Option<u32>,
+    /// Relays for one IPv4 address or one IPv6 /64 [default: 128]
+    #[arg(long, value_name = "N", env = "PEERLOOM_TURN_ALLOCATIONS_PER_ADDRESS")]
+    pub turn_allocations_per_address: Option<u32>,
+    /// TCP and TLS connections of TURN at the same time [default: 1000]
+    #[arg(long, value_name = "N", env = "PEERLOOM_TURN_CONNECTIONS")]
+    pub turn_connections: Option<u32>,
+    /// The same from one IPv4 address or one IPv6 /64 [default: 128]
+    #[arg(long, value_name = "N", env = "PEERLOOM_TURN_CONNECTIONS_PER_ADDRESS")]
+    pub turn_connections_per_address: Option<u32>,
+    /// Bytes a second that are relayed for one member for long, both ways together [default: 1048576]
+    #[arg(long, value_name = "BYTES", env = "PEERLOOM_TURN_RATE")]
+    pub turn_rate: Option<u32>,
+    /// Bytes that are relayed for one member at once [default: 2097152]
+    #[arg(long, value_name = "BYTES", env = "PEERLOOM_TURN_BURST")]
+    pub turn_burst: Option<u32>,
+    /// Bytes a second that are relayed for all members for long [default: 12582912]
+    #[arg(long, value_name = "BYTES", env = "PEERLOOM_TURN_TOTAL_RATE")]
+    pub turn_total_rate: Option<u32>,
+    /// Bytes that are relayed for all members at once [default: 25165824]
+    #[arg(long, value_name = "BYTES", env = "PEERLOOM_TURN_TOTAL_BURST")]
+    pub turn_total_burst: Option<u32>,
     /// Time to receive the headers of a request [default: 5]
     #[arg(long, value_name = "SECONDS", env = "PEERLOOM_HEADER_TIMEOUT")]
     pub header_timeout: Option<u32>,
@@ -215,6 +286,9 @@ pub enum SettingsError {
     /// The folder to serve is not there.
     #[error("--www: {0:?} is not a folder")]
     NoFolder(PathBuf),
+    /// STUN or TURN cannot be served so.
+    #[error(transparent)]
+    Ice(#[from] IceSettingsError),
 }
 
 impl Options {
@@ -268,6 +342,33 @@ impl Options {
             relay_burst: self.relay_burst.or(lower.relay_burst),
             relay_room_rate: self.relay_room_rate.or(lower.relay_room_rate),
             relay_room_burst: self.relay_room_burst.or(lower.relay_room_burst),
+            stun: self.stun.or(lower.stun),
+            stun_rate: self.stun_rate.or(lower.stun_rate),
+            stun_burst: self.stun_burst.or(lower.stun_burst),
+            turn: self.turn || lower.turn,
+            turn_host: self.turn_host.or(lower.turn_host),
+            turn_relay_address: list(self.turn_relay_address, lower.turn_relay_address),
+            turn_external_address: list(self.turn_external_address, lower.turn_external_address),
+            turn_ports: self.turn_ports.or(lower.turn_ports),
+            turn_allow_peers: list(self.turn_allow_peers, lower.turn_allow_peers),
+            turn_secret_file: self.turn_secret_file.or(lower.turn_secret_file),
+            turn_servers: list(self.turn_servers, lower.turn_servers),
+            turn_tls: self.turn_tls.or(lower.turn_tls),
+            turn_tls_certificate: self.turn_tls_certificate.or(lower.turn_tls_certificate),
+            turn_tls_key: self.turn_tls_key.or(lower.turn_tls_key),
+            turn_allocations: self.turn_allocations.or(lower.turn_allocations),
+            turn_allocations_per_user: self.turn_allocations_per_user.or(lower.turn_allocations_per_user),
+            turn_allocations_per_address: self
+                .turn_allocations_per_address
+                .or(lower.turn_allocations_per_address),
+            turn_connections: self.turn_connections.or(lower.turn_connections),
+            turn_connections_per_address: self
+                .turn_connections_per_address
+                .or(lower.turn_connections_per_address),
+            turn_rate: self.turn_rate.or(lower.turn_rate),
+            turn_burst: self.turn_burst.or(lower.turn_burst),
+            turn_total_rate: self.turn_total_rate.or(lower.turn_total_rate),
+            turn_total_burst: self.turn_total_burst.or(lower.turn_total_burst),
             header_timeout: self.header_timeout.or(lower.header_timeout),
             join_timeout: self.join_timeout.or(lower.join_timeout),
             ping_interval: self.ping_interval.or(lower.ping_interval),
@@ -328,6 +429,7 @@ impl Options {
             },
         };
         check_relay(&limits)?;
+        let ice = self.ice()?;
         if let Some(folder) = self.www.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(SettingsError::NoFolder(folder.clone()));
         }
@@ -363,6 +465,7 @@ impl Options {
                 trusted_proxies: self.trusted_proxy,
                 token_keys,
                 admission_hook,
+                ice,
                 limits,
             },
         })
@@ -392,15 +495,15 @@ fn check_relay(limits: &Limits) -> Result<(), SettingsError> {
     Ok(())
 }
 
-fn within(name: &'static str, value: u32, min: u32, max: u32) -> Result<u32, SettingsError> {
+pub(crate) fn within(name: &'static str, value: u32, min: u32, max: u32) -> Result<u32, SettingsError> {
     if (min..=max).contains(&value) { Ok(value) } else { Err(SettingsError::OutOfRange(name, min, max)) }
 }
 
-fn positive(name: &'static str, value: Option<u32>, default: u32) -> Result<u32, SettingsError> {
+pub(crate) fn positive(name: &'static str, value: Option<u32>, default: u32) -> Result<u32, SettingsError> {
     within(name, value.unwrap_or(default), 1, u32::MAX)
 }
 
-fn count(name: &'static str, value: Option<u32>, default: usize) -> Result<usize, SettingsError> {
+pub(crate) fn count(name: &'static str, value: Option<u32>, default: usize) -> Result<usize, SettingsError> {
     value.map_or(Ok(default), |value| within(name, value, 1, u32::MAX).map(|value| value as usize))
 }
 
@@ -414,6 +517,7 @@ fn seconds(name: &'static str, value: Option<u32>, default: Duration) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::turn::{IceConfig, StunAddress};
 
     fn settings(arguments: &[&str]) -> Result<Settings, SettingsError> {
         Options::try_parse_from([&["peerloom-signaling"], arguments].concat()).unwrap().resolve()
@@ -423,7 +527,10 @@ mod tests {
     fn defaults_are_those_of_the_library() {
         let settings = settings(&[]).unwrap();
         assert_eq!((&*settings.host, settings.port, settings.threads), ("127.0.0.1", 8080, 1));
-        assert_eq!(format!("{:?}", settings.config), format!("{:?}", Config::default()));
+        // Save for STUN, which a program that embeds the server need not expect.
+        let ice = IceConfig { stun: StunAddress::Usual, ..IceConfig::default() };
+        let default = Config { ice, ..Config::default() };
+        assert_eq!(format!("{:?}", settings.config), format!("{default:?}"));
     }
 
     #[test]

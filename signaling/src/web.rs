@@ -53,8 +53,9 @@ async fn check_host(State(app): State<Arc<App>>, request: Request, next: Next) -
 }
 
 async fn health(State(app): State<Arc<App>>) -> Response {
+    let ice = app.ice.report().map_or(String::new(), |report| format!(",\"ice\":{report}"));
     let body = format!(
-        "{{\"status\":\"ok\",\"version\":\"{}\",\"connections\":{},\"rooms\":{}}}\n",
+        "{{\"status\":\"ok\",\"version\":\"{}\",\"connections\":{},\"rooms\":{}{ice}}}\n",
         env!("CARGO_PKG_VERSION"),
         app.hub.member_count(),
         app.hub.room_count(),

@@ -51,7 +51,7 @@ export async function startSignaling(): Promise<Running> {
     fileURLToPath(new URL("../../target/release/peerloom-signaling", import.meta.url));
   const flags = ["--host", "127.0.0.1", "--port", "0", "--allow-origin", "*"];
   const server = spawn(program, flags, {
-    env: { ...process.env, PEERLOOM_LOG_LEVEL: "warn" },
+    env: { ...process.env, PEERLOOM_LOG_LEVEL: "warn", PEERLOOM_STUN: "off" },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const ended = once(server, "close");

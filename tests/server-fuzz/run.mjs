@@ -37,7 +37,17 @@ export function tellOfServer({ seed, connections, messages, honest, growthBytes,
 }
 
 async function startServer() {
-  const args = ["--host", "127.0.0.1", "--port", "0", "--log-level", "warn", ...LIMITS.map(String)];
+  const args = [
+    "--host",
+    "127.0.0.1",
+    "--port",
+    "0",
+    "--log-level",
+    "warn",
+    "--stun",
+    "off",
+    ...LIMITS.map(String),
+  ];
   const server = spawn(serverBinary, args, { stdio: ["ignore", "pipe", "pipe"] });
   const told = [];
   createInterface(server.stderr).on("line", (line) => told.length < 20 && told.push(line));

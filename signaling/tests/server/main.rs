@@ -4,6 +4,7 @@
 
 mod cards;
 mod common;
+mod coturn;
 mod drain;
 mod endpoint;
 mod flood;
@@ -19,6 +20,10 @@ mod resume;
 mod rooms;
 mod silence;
 mod slow_consumer;
+mod stun;
 mod tls;
 mod tokens;
+mod turn;
+mod turn_client;
+mod turn_streams;
 mod webhook;

@@ -17,6 +17,31 @@ impl Running {
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }
+
+    /// The first line of the log that has this text. What came before it is not kept.
+    pub(crate) fn line_of_log(&mut self, text: &str) -> String {
+        let mut log = String::new();
+        let stderr = self.0.stderr.as_mut().unwrap();
+        loop {
+            let mut byte = [0];
+            assert_eq!(stderr.read(&mut byte).unwrap(), 1, "no {text:?} in {log}");
+            log.push(char::from(byte[0]));
+            if byte[0] == b'\n' {
+                let line = std::mem::take(&mut log);
+                if line.contains(text) {
+                    return line;
+                }
+            }
+        }
+    }
+
+    /// Ends it; gives the rest of its log.
+    pub(crate) fn end(mut self) -> String {
+        let _ = self.0.kill();
+        let mut log = String::new();
+        self.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        log
+    }
 }
 
 impl Drop for Running {
@@ -33,6 +58,8 @@ pub(crate) fn program() -> Command {
             command.env_remove(name);
         }
     }
+    // Tests run beside each other, and STUN has one usual port. A flag wins over this.
+    command.env("PEERLOOM_STUN", "off");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

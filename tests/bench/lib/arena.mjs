@@ -40,7 +40,18 @@ export class Arena {
     arena.contenders = present(contenders, { rivals });
     try {
       arena.#site = await createSite([...new Set(arena.contenders.map(({ script }) => script))]);
-      const www = ["--host", HOST, "--port", "0", "--log-level", "warn", "--www", arena.#site.folder];
+      const www = [
+        "--host",
+        HOST,
+        "--port",
+        "0",
+        "--log-level",
+        "warn",
+        "--stun",
+        "off",
+        "--www",
+        arena.#site.folder,
+      ];
       arena.#server = await start(serverBinary, www);
       for (const name of new Set(arena.contenders.flatMap(({ services }) => services))) {
         arena.#services[name] = await start(process.execPath, [SERVICES[name], HOST]);

@@ -37,6 +37,8 @@ export class Distance {
         "0",
         "--log-level",
         "warn",
+        "--stun",
+        "off",
         "--www",
         far.#site.folder,
       ];

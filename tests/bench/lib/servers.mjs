@@ -50,7 +50,7 @@ const contenders = [
   {
     name: "Peerloom",
     dialect: "peerloom",
-    command: (port) => [serverBinary, "--host", HOST, "--port", String(port), ...limits],
+    command: (port) => [serverBinary, "--host", HOST, "--port", String(port), "--stun", "off", ...limits],
   },
   {
     name: "matchbox_server",

@@ -39,7 +39,9 @@ export class Server implements AsyncDisposable {
   /** Starts it (again), on the port it had before. */
   async start(): Promise<void> {
     const flags = ["--host", "127.0.0.1", "--port", String(this.#port), ...this.#flags];
-    const started = spawn(program, flags, { stdio: ["ignore", "pipe", "inherit"] });
+    // Many servers run at the same time, and STUN has one port. A flag wins over this.
+    const env = { ...process.env, PEERLOOM_STUN: "off" };
+    const started = spawn(program, flags, { env, stdio: ["ignore", "pipe", "inherit"] });
     this.#process = started;
     this.#port = await new Promise<number>((listening, failed) => {
       started.on("error", failed);

@@ -12,7 +12,18 @@ export class Server {
   constructor(world, host, { www, logLevel = "warn" }) {
     this.#world = world;
     this.#host = host;
-    this.#args = ["--host", host.address, "--port", String(PORT), "--log-level", logLevel, "--www", www];
+    this.#args = [
+      "--host",
+      host.address,
+      "--port",
+      String(PORT),
+      "--log-level",
+      logLevel,
+      "--www",
+      www,
+      "--stun",
+      "off",
+    ];
   }
 
   get origin() {

@@ -1,0 +1,67 @@
+//! What members are told about STUN and TURN: where both are, and credentials that are good for ten minutes.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use peerloom_protocol::id::PeerId;
+
+use crate::turn::{Ice, LONGEST_LIFETIME_S};
+
+/// An entry of `iceServers` as browsers take it (`RTCIceServer`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceServer {
+    /// `stun:`, `turn:` and `turns:` addresses of it.
+    pub urls: Vec<String>,
+    /// With it, for relays.
+    pub username: Option<String>,
+    /// The password of that name.
+    pub credential: Option<String>,
+}
+
+impl std::fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IceServer").field("urls", &self.urls.len()).finish_non_exhaustive()
+    }
+}
+
+impl Ice {
+    /// What a member is told that reaches the server as `host`, a name or an address without port: one entry for STUN, one
+    /// for this server's relay, one for the further ones. Credentials are for the member's id, and good for
+    /// [`LONGEST_LIFETIME_S`] from `now` on. Nothing when the server does none of it.
+    pub fn ice_servers(&self, host: &str, id: PeerId, now: SystemTime) -> Vec<IceServer> {
+        let mut servers = Vec::new();
+        let host = url_host(self.config.host.as_deref().unwrap_or(host));
+        let at = |scheme: &str, address: SocketAddr, query: &str| {
+            format!("{scheme}:{host}:{}{query}", address.port())
+        };
+        if let Some(address) = self.stun_address() {
+            servers.push(IceServer { urls: vec![at("stun", address, "")], username: None, credential: None });
+        }
+        let Some(secret) = &self.secret else { return servers };
+        let unix_s = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let (username, credential) = secret.mint(&id.to_string(), unix_s + LONGEST_LIFETIME_S);
+        let mut relays = Vec::new();
+        if let Some(address) = self.stun_address().filter(|_| self.has_relay()) {
+            relays.push(at("turn", address, "?transport=udp"));
+            relays.push(at("turn", address, "?transport=tcp"));
+        }
+        if let Some(address) = self.turns_address() {
+            relays.push(at("turns", address, "?transport=tcp"));
+        }
+        for urls in [relays, self.config.servers.clone()] {
+            if !urls.is_empty() {
+                let (username, credential) = (Some(username.clone()), Some(credential.clone()));
+                servers.push(IceServer { urls, username, credential });
+            }
+        }
+        servers
+    }
+}
+
+/// An address of IPv6 stands in brackets.
+fn url_host(host: &str) -> String {
+    match host.trim_start_matches('[').trim_end_matches(']').parse() {
+        Ok(IpAddr::V6(address)) => format!("[{address}]"),
+        _ => host.to_owned(),
+    }
+}

@@ -1,0 +1,112 @@
+//! STUN over UDP: what clients are told, and what comes of those who do not ask as they should.
+
+use std::net::UdpSocket as StdUdpSocket;
+use std::time::Instant;
+
+use peerloom_signaling::{IceConfig, Rate, STUN_PORT};
+
+use crate::common::{Client, Server, join};
+use crate::program::{program, start};
+use crate::turn_client::request::{ALLOCATE, BINDING, XOR_MAPPED_ADDRESS};
+use crate::turn_client::{Relay, TurnClient};
+
+#[tokio::test]
+async fn clients_learn_the_address_that_they_are_seen_at() {
+    let relay = Relay::serving(IceConfig::default()).await;
+    let mut client = TurnClient::udp(relay.stun).await;
+    let request = client.request(BINDING);
+    let reply = client.ask(request).await;
+    assert_eq!(reply.address(XOR_MAPPED_ADDRESS), Some(client.own_address()));
+    assert_eq!(relay.servers[0].urls, [format!("stun:127.0.0.1:{}", relay.stun.port())]);
+    // Without a relay nobody is told of one, and nobody gets one.
+    assert_eq!(relay.servers.len(), 1);
+    let packet = client.request(ALLOCATE).udp().bytes();
+    client.send(&packet).await;
+    client.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn one_address_gets_so_many_answers_and_others_theirs() {
+    const BURST: u32 = 50;
+    const PER_SECOND: u32 = 10;
+    let answers = Rate { per_second: PER_SECOND, burst: BURST };
+    let relay = Relay::serving(IceConfig { answers, ..IceConfig::default() }).await;
+    let flood = StdUdpSocket::bind("127.0.0.2:0").unwrap();
+    flood.connect(relay.stun).unwrap();
+    flood.set_nonblocking(true).unwrap();
+    let started = Instant::now();
+    let mut client = TurnClient::udp(relay.stun).await;
+    let binding = client.request(BINDING).bytes();
+    let (mut answered, mut packet) = (0_u32, [0; 100]);
+    for _ in 0..100 {
+        for _ in 0..50 {
+            let _ = flood.send(&binding);
+            let _ = flood.send(b"neither fish nor flesh");
+        }
+        tokio::task::yield_now().await;
+        while flood.recv(&mut packet).is_ok() {
+            answered += 1;
+        }
+    }
+    let request = client.request(BINDING);
+    assert_eq!(client.ask(request).await.result(), Ok(()), "another address");
+    while flood.recv(&mut packet).is_ok() {
+        answered += 1;
+    }
+    let most = BURST + started.elapsed().as_secs() as u32 * PER_SECOND + PER_SECOND;
+    assert!((1..=most).contains(&answered), "{answered} answers, of {most}");
+}
+
+#[tokio::test]
+async fn a_flood_of_datagrams_keeps_nobody_from_joining() {
+    let relay = Relay::start().await;
+    let flood = std::thread::spawn(move || {
+        let socket = StdUdpSocket::bind("127.0.0.3:0").unwrap();
+        // One in ten is a message of STUN's, as far as its header goes.
+        for number in 0..50_000_u32 {
+            let mut packet = [0; 60];
+            packet[..4].copy_from_slice(&number.to_le_bytes());
+            if number.is_multiple_of(10) {
+                packet[..8].copy_from_slice(&[0, 3, 0, 40, 0x21, 0x12, 0xa4, 0x42]);
+            }
+            let _ = socket.send_to(&packet, relay.stun);
+        }
+    });
+    let server = Server::elsewhere(relay.http);
+    for number in 0..20 {
+        let (_client, _) = Client::join(&server, join("r", &number.to_string())).await;
+    }
+    flood.join().unwrap();
+    let mut client = TurnClient::udp(relay.stun).await;
+    client.allocate(relay.credentials()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_usual_port_that_is_taken_is_done_without() {
+    // Where this fails another program has it, which does as well.
+    let _taken = StdUdpSocket::bind(("127.0.0.1", STUN_PORT));
+    let mut command = program();
+    let (child, address, _stdout) = start(command.env_remove("PEERLOOM_STUN").args(["--port", "0"]));
+    let (_client, _) = Client::join(&Server::elsewhere(address), join("r", "x")).await;
+    let log = child.end();
+    assert!(log.contains("no STUN: its port cannot be had"), "{log}");
+}
+
+#[test]
+fn a_port_that_was_asked_for_must_be_had() {
+    let taken = StdUdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let output = program().args(["--port", "0", "--stun", &format!("127.0.0.1:{port}")]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains(&format!("cannot serve STUN at 127.0.0.1:{port}")), "{text}");
+    assert!(output.stdout.is_empty(), "it does not say that it listens");
+}
+
+#[test]
+fn a_relay_must_be_told_where_it_is() {
+    let flags = ["--port", "0", "--host", "0.0.0.0", "--stun", "0.0.0.0:0", "--turn"];
+    let output = program().args(flags).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--turn-relay-address"));
+}
