@@ -385,7 +385,7 @@ pub enum ServerMessage {
         /// For how long, in milliseconds.
         wait_ms: u32,
     },
-    /// Kind 9: STUN and TURN servers for connections, in the same frame as the welcome, and when asked for. A server that
+    /// Kind 9: STUN and TURN servers for connections, right behind the welcome, and when asked for. A server that
     /// sends none has none.
     IceServers {
         /// For how long the credentials are good, in seconds.

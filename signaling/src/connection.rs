@@ -26,6 +26,7 @@ use crate::admission::AddressPermit;
 use crate::config::Limits;
 use crate::gate::{self, Decision, Later};
 use crate::hub::{Refused, Seat, encode};
+use crate::ice_servers::Told;
 use crate::outbox::{Next, Outbox};
 use crate::rate::TokenBucket;
 use crate::relay::Relay;
@@ -77,6 +78,8 @@ pub(crate) struct Connection {
     /// Messages the client may still send.
     bucket: TokenBucket,
     unsent: Unsent,
+    /// Who is told of STUN and TURN servers, where there are any.
+    ice: Option<Box<Told>>,
     /// When there was last a sign of life, or when one was asked for.
     alive_at: Instant,
 }
@@ -113,6 +116,7 @@ impl Connection {
         app: Arc<App>,
         client: Arc<Client>,
         behind_proxy: Option<AddressPermit>,
+        ice: Option<Box<Told>>,
     ) -> Self {
         let now = Instant::now();
         let bucket = TokenBucket::full(app.config.limits.messages, now);
@@ -126,6 +130,7 @@ impl Connection {
             asking: None,
             bucket,
             unsent,
+            ice,
             alive_at: now,
         }
     }
@@ -327,6 +332,10 @@ impl Connection {
             ClientMessage::Ping { nonce } => Ok(Some(ServerMessage::Pong { nonce })),
             ClientMessage::Relay { to, epoch, packet } => self.relay(&Relay { to, epoch, packet: &packet }),
             ClientMessage::Kick { to, epoch, reason } => Ok(seat.kick(to, epoch, &reason).err()),
+            ClientMessage::RenewIceServers => {
+                let (id, may_relay) = (seat.id(), seat.may_relay());
+                Ok(self.ice.as_mut().and_then(|ice| ice.tell(&self.app.ice, id, may_relay)))
+            }
             // A kind that the protocol crate knows and this server does not serve yet.
             _ => Ok(None),
         }
@@ -355,7 +364,11 @@ impl Connection {
 
     /// Goes into the room, as it was permitted.
     fn enter(&mut self, join: Join, grant: Grant) -> Result<(), End> {
-        self.seat = Some(self.app.hub.join(join, grant)?);
+        let may_relay = grant.may_relay;
+        let seat = self.seat.insert(self.app.hub.join(join, grant)?);
+        if let Some(told) = self.ice.as_mut().and_then(|ice| ice.tell(&self.app.ice, seat.id(), may_relay)) {
+            seat.outbox().push(encode(&told));
+        }
         Ok(())
     }
 

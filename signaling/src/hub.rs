@@ -344,6 +344,16 @@ impl Seat {
         &self.outbox
     }
 
+    /// Whose it is.
+    pub(crate) fn id(&self) -> PeerId {
+        self.id
+    }
+
+    /// Whether this member may have packets relayed.
+    pub(crate) fn may_relay(&self) -> bool {
+        self.may_relay
+    }
+
     /// Passes an envelope to one member of the same room.
     ///
     /// # Errors

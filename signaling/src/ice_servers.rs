@@ -1,9 +1,12 @@
 //! What members are told about STUN and TURN: where both are, and credentials that are good for ten minutes.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use axum::http::uri::Authority;
 use peerloom_protocol::id::PeerId;
+use peerloom_protocol::signal::ServerMessage;
+use peerloom_protocol::{ice as signal, limits};
 
 use crate::turn::{Ice, LONGEST_LIFETIME_S};
 
@@ -55,6 +58,52 @@ impl Ice {
             }
         }
         servers
+    }
+}
+
+/// Whom a member is told about, and when it last was.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// The name by which the client reaches the server.
+    host: Box<str>,
+    at: Option<Instant>,
+}
+
+/// A client asks after minutes. One that asks again at once gets no answer, which is longer than what asks for it.
+const PAUSE: Duration = Duration::from_secs(5);
+
+impl Told {
+    /// For a client that names the server so in `Host`; None when the server has nothing to tell.
+    pub(crate) fn new(ice: &Ice, host: Option<&str>) -> Option<Box<Self>> {
+        if !ice.has_any() {
+            return None;
+        }
+        let authority = host?.parse::<Authority>().ok()?;
+        Some(Box::new(Self { host: authority.host().into(), at: None }))
+    }
+
+    /// The record for a member, unless it has just been told. Whoever may not have packets relayed is told no relays.
+    pub(crate) fn tell(&mut self, ice: &Ice, id: PeerId, may_relay: bool) -> Option<ServerMessage> {
+        let now = Instant::now();
+        if self.at.is_some_and(|at| now < at + PAUSE) {
+            return None;
+        }
+        self.at = Some(now);
+        let named = ice.ice_servers(&self.host, id, SystemTime::now());
+        let servers = named.into_iter().filter(|server| may_relay || server.credential.is_none());
+        let servers = servers.flat_map(|server| {
+            let (username, credential) = (server.username.unwrap_or_default(), server.credential.unwrap_or_default());
+            server.urls.into_iter().filter_map(move |url| {
+                Some(signal::IceServer {
+                    url: url.try_into().ok()?,
+                    username: username.clone().try_into().ok()?,
+                    credential: credential.clone().try_into().ok()?,
+                })
+            })
+        });
+        let servers: Vec<_> = servers.take(limits::MAX_ICE_SERVERS).collect();
+        let servers = servers.try_into().ok()?;
+        Some(ServerMessage::IceServers { lifetime_s: LONGEST_LIFETIME_S as u32, servers })
     }
 }
 

@@ -7,6 +7,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::http::header::HOST;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use peerloom_protocol::limits::{MAX_SERVER_MESSAGE_BYTES, MAX_SOCKET_MESSAGE_BYTES};
@@ -16,6 +17,7 @@ use crate::App;
 use crate::admission::AddressPermit;
 use crate::connection::{Connection, unreadable};
 use crate::hub::Refused;
+use crate::ice_servers::Told;
 use crate::stream::Client;
 
 /// tungstenite allocates this much for every connection at once; its default of 128 KiB is most of what an idle
@@ -53,13 +55,14 @@ pub(crate) async fn upgrade(
         true => Some(Err((Refusal::ServerFull, "the server holds as many connections as it may".into()))),
         false => early_join(&upgrade),
     };
+    let ice = Told::new(&app.ice, headers.get(HOST).and_then(|host| host.to_str().ok()));
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_write_buffer_size(MAX_SERVER_MESSAGE_BYTES + 2 * WRITE_BUFFER_BYTES)
         .max_message_size(MAX_SOCKET_MESSAGE_BYTES)
         .max_frame_size(MAX_SOCKET_MESSAGE_BYTES)
-        .on_upgrade(move |socket| Connection::new(socket, app, client, behind_proxy).run(early))
+        .on_upgrade(move |socket| Connection::new(socket, app, client, behind_proxy, ice).run(early))
 }
 
 /// The join among the offered subprotocols, if there is one. Only the first is looked at.

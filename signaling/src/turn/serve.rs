@@ -161,7 +161,12 @@ impl Ice {
         &self.streams
     }
 
-    /// Whether there is a relay.
+    /// Whether there is anything to tell clients of.
+    pub(crate) fn has_any(&self) -> bool {
+        self.stun_address().is_some() || self.secret.is_some()
+    }
+
+    /// Whether relays are made here.
     pub(crate) fn has_relay(&self) -> bool {
         self.tcp.is_some()
     }

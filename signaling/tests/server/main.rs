@@ -9,6 +9,7 @@ mod drain;
 mod endpoint;
 mod flood;
 mod garbage;
+mod ice_servers;
 mod key_sources;
 mod kick;
 mod origins;
