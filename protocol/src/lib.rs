@@ -14,6 +14,7 @@
 //! - [`sim`] runs whole rooms on a fake clock.
 
 pub mod action;
+pub mod attempts;
 mod base64;
 pub mod bounded;
 mod budget;

@@ -14,6 +14,7 @@ mod revival;
 use std::collections::VecDeque;
 
 use crate::action::{Command, ConnectionId, Start};
+use crate::attempts::{Attempt, Attempts, Stage};
 use crate::budget::Budget;
 use crate::candidate::Candidate;
 use crate::card::Card;
@@ -95,6 +96,7 @@ pub(crate) struct Link {
     failures: u32,
     /// Offers that lead to a connection.
     offers: Budget,
+    tried: Attempts,
     outputs: VecDeque<Output>,
 }
 
@@ -130,8 +132,10 @@ impl Link {
             attempts: 0,
             failures: 0,
             offers: Budget::new(now, limits::MAX_ANEW_AT_ONCE, timing::ANEW_MS),
+            tried: Attempts::default(),
             outputs: VecDeque::new(),
         };
+        link.tried.begin(now, 0);
         match warm {
             None => link.outputs.push_back(Output::Open(Start::Offer { role_hint: polite })),
             Some(warm) => {
@@ -140,6 +144,9 @@ impl Link {
                     if !warm.delivered {
                         link.send(Envelope::Card { card: card.clone() });
                     }
+                    link.tried.reach(now, Stage::Described);
+                    link.tried
+                        .local(&Card::decode(&card).map(|card| card.candidates.to_vec()).unwrap_or_default());
                     link.card_ready(now, card);
                 }
                 for candidate in warm.late {
@@ -208,8 +215,14 @@ impl Link {
         timing::earliest(&[self.deadline, resend, self.gives_way_at])
     }
 
+    /// What was tried.
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.tried.iter()
+    }
+
     /// The local description of our connection is set.
     pub(crate) fn local_description(&mut self, now: u64, sdp: &str) {
+        self.tried.reach(now, Stage::Described);
         match &mut self.phase {
             Phase::Card { mine: None, .. } => {
                 let card = sdp::parse_local(sdp).ok().and_then(|card| card.encode().try_into().ok());
@@ -239,7 +252,8 @@ impl Link {
     }
 
     /// The channels of our connection are open.
-    pub(crate) fn channels_open(&mut self) {
+    pub(crate) fn channels_open(&mut self, now: u64) {
+        self.tried.reach(now, Stage::Open);
         if let (Some(connection), false) = (self.connection, self.is_connected()) {
             self.phase = Phase::Connected;
             self.attempts = 0;
@@ -255,6 +269,7 @@ impl Link {
     /// Our connection failed, or an action on it did.
     pub(crate) fn connection_lost(&mut self, now: u64) {
         self.connection = None;
+        self.tried.end(now);
         if self.is_connected() {
             self.give_up_at = now + timing::CONNECT_MS;
             self.outputs.push_back(Output::Down);
@@ -333,6 +348,7 @@ impl Link {
 
     fn send_candidate(&mut self, candidate: Candidate) {
         if self.sent.len() < limits::MAX_CANDIDATES {
+            self.tried.local(std::slice::from_ref(&candidate));
             self.sent.push(candidate.clone());
             self.send(Envelope::Candidate { generation: self.generation, candidate });
         }
@@ -392,6 +408,7 @@ impl Link {
         self.early = later;
         for (_, candidate) in due {
             if self.given.len() < limits::MAX_CANDIDATES {
+                self.tried.remote(std::slice::from_ref(&candidate));
                 self.outputs.push_back(Output::Do(Command::AddCandidate(connection, candidate.to_line())));
                 self.given.push(candidate);
             }

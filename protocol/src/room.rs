@@ -284,6 +284,11 @@ impl Room {
         Comparison::new(ours, (id, theirs), number)
     }
 
+    /// What connects with a member.
+    pub(crate) fn link(&self, id: PeerId) -> Option<&Link> {
+        self.members.get(&id)?.link.as_ref()
+    }
+
     /// Whether a connection is a member's.
     pub(crate) fn is_in_use(&self, connection: ConnectionId) -> bool {
         self.owner(connection).is_some()
@@ -438,9 +443,9 @@ impl Room {
                 self.resident.gathered(id);
                 self.cards_changed(now);
             }
-            Input::ChannelsOpen(id) => self.with_link(id, |link| link.channels_open()),
+            Input::ChannelsOpen(id) => self.with_link(id, |link| link.channels_open(now)),
             Input::ConnectionFailed(id) => self.connection_failed(now, id),
-            Input::ConnectionWorks(id) => self.with_link(id, Link::works),
+            Input::ConnectionWorks(id) => self.with_link(id, |link| link.works(now)),
             Input::ConnectionLost(id) => self.connection_lost(now, id),
             Input::TimedOut => self.timed_out(now),
             Input::Online => {

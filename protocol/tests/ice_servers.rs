@@ -8,6 +8,7 @@ use peerloom_protocol::codec;
 use peerloom_protocol::envelope::Envelope;
 use peerloom_protocol::ice::{IceServer, IceSource};
 use peerloom_protocol::node::Config;
+use peerloom_protocol::privacy::Privacy;
 use peerloom_protocol::session::Options;
 use peerloom_protocol::signal::{ClientMessage, ServerMessage};
 use peerloom_protocol::timing;
@@ -105,6 +106,16 @@ fn a_server_that_says_they_expire_at_once_is_not_asked_without_end() {
     assert_eq!(renewals(&page), 0, "it is told again before it asks");
     page.wait(timing::SHORTEST_ICE_MS);
     assert!(renewals(&page) <= 2);
+}
+
+#[test]
+fn where_addresses_are_hidden_nothing_else_is_waited_for() {
+    let privacy = Privacy { relay_only: true, ..Privacy::default() };
+    let mut page = Page::with(Config { options: Options { privacy, ..Options::default() }, ..config() });
+    page.welcome(vec![Other::new(5).listed()]);
+    page.hear(&servers(&["turn:a"]));
+    page.wait(0);
+    assert_eq!(offers(&page), [1]);
 }
 
 #[test]

@@ -462,6 +462,18 @@ impl NativeRoom {
         counts.iter().map(|count| *count as f64).chain(rtt_ms).map(JsValue::from_f64).collect()
     }
 
+    /// What was tried to reach a peer directly, nine numbers for each attempt, oldest first: its generation; when it began, and
+    /// when it was described, answered, worked, was open and ended, in milliseconds ago, -1 for what has not happened; the kinds of
+    /// candidates of this side and of the other ([`Kinds`](peerloom_protocol::attempts::Kinds)).
+    pub fn attempts(&self, peer: &str) -> Vec<f64> {
+        parse_id(peer).map_or(Vec::new(), |peer| self.0.attempts(peer))
+    }
+
+    /// The servers that connections are made with, an array of `RTCIceServer`.
+    pub fn known_ice_servers(&self) -> JsValue {
+        self.0.ice_servers()
+    }
+
     /// The RTCPeerConnection in use to a peer.
     pub fn connection(&self, peer: &str) -> Option<RtcPeerConnection> {
         self.0.connection(parse_id(peer).ok()?)

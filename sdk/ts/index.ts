@@ -7,6 +7,7 @@
  */
 export { Channel, type Outcome, type Received, type SendOptions } from "./channel.js";
 export type { Codec } from "./codec.js";
+export { diagnose } from "./doctor.js";
 export { type ErrorCode, PeerloomError } from "./errors.js";
 export type { Unsubscribe } from "./events.js";
 export { forgetIdentity } from "./identity.js";
@@ -24,6 +25,14 @@ export {
   type RpcDefinition,
   rpc,
 } from "./protocol.js";
+export type {
+  AttemptReport,
+  CandidateKinds,
+  Finding,
+  IceServerReport,
+  Report,
+  ServerReport,
+} from "./report.js";
 export type {
   IceServerSource,
   IdentityChangedEvent,

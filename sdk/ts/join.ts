@@ -1,3 +1,4 @@
+import { absolute } from "./doctor.js";
 import { PeerloomError } from "./errors.js";
 import { type KnownBy, knowPassphrase, recall } from "./identity.js";
 import { writeJson } from "./json.js";
@@ -185,6 +186,7 @@ export async function join<P extends Protocol = Record<never, never>>(
         return new NativeRoom(...where, ...how, onEvent, onMessages, onMore);
       },
       [memory, words],
+      absolute(url),
     );
   } catch (thrown) {
     signal?.removeEventListener("abort", leave);
@@ -223,10 +225,4 @@ async function makeCertificates(): Promise<RTCCertificate[] | undefined> {
   } catch {
     return undefined;
   }
-}
-
-/** An address relative to the page, such as "/", means the page's own server. */
-function absolute(url: string | URL): string {
-  const base = typeof location === "undefined" ? undefined : location.href;
-  return URL.canParse(url, base) ? new URL(url, base).href : String(url);
 }

@@ -1,4 +1,5 @@
 import { Channel, type Waiting } from "./channel.js";
+import { loadDiagnosis } from "./doctor.js";
 import { PeerloomError } from "./errors.js";
 import { callSafely, Listeners, type Unsubscribe } from "./events.js";
 import { Exchange } from "./exchange.js";
@@ -9,6 +10,7 @@ import type { Passphrase } from "./passphrase.js";
 import { Peer, type PeerPath, type PeerState } from "./peer.js";
 import type { ChannelDefinition, MessageOf, Protocol, RpcDefinition } from "./protocol.js";
 import type { Memory } from "./remember.js";
+import type { Report } from "./report.js";
 import type { Rpc } from "./rpc.js";
 import type { Json } from "./schema.js";
 import { base64url } from "./secret.js";
@@ -135,6 +137,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   #memory: Memory | undefined;
   readonly #secret: string | undefined;
   readonly #hasPassphrase: boolean;
+  #url = "";
   readonly #token: TokenSource | undefined;
   readonly #iceServers: IceServerSource | undefined;
   #keyIs!: (key: string) => void;
@@ -324,6 +327,28 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   }
 
   /**
+   * Finds out how a peer is reached and what stands in the way of something better, or without one how this page reaches the
+   * servers: see {@link Report}. Asks every server, which takes up to five seconds.
+   *
+   * @throws PeerloomError `closed`, `load-failed`
+   */
+  async diagnose(peer?: Peer): Promise<Report> {
+    const native = this.#native;
+    if (native === undefined) throw new PeerloomError("closed", "the room is closed");
+    const attempts = peer === undefined ? undefined : native.attempts(peer.id);
+    const iceServers = native.known_ice_servers() as RTCIceServer[];
+    const { diagnose, readAttempts } = await loadDiagnosis();
+    if (peer === undefined || attempts === undefined) return diagnose(this.#url, iceServers, undefined);
+    const error = this.#unreachable.get(peer);
+    const known = {
+      path: peer.path,
+      attempts: readAttempts(attempts),
+      ...(error !== undefined && { error }),
+    };
+    return diagnose(this.#url, iceServers, known);
+  }
+
+  /**
    * Leaves once everything sent has arrived, or after five seconds: says goodbye, so that the others see it at once, and
    * closes every connection. Resolves when that is done; calling it again does nothing more. Nothing more can be sent
    * from the first call on. What did not arrive is told by `undelivered`.
@@ -342,7 +367,9 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   start(
     make: (onEvent: OnEvent, onMessages: OnMessages, onMore: OnMore) => NativeRoom,
     [memory, words]: readonly [Memory | undefined, Passphrase | undefined],
+    url: string,
   ): Promise<void> {
+    this.#url = url;
     this.#memory = memory;
     this.#native = make(
       (kind, peer, detail, error) => this.#event(kind, peer, detail, error),

@@ -92,7 +92,8 @@ impl Told {
         let named = ice.ice_servers(&self.host, id, SystemTime::now());
         let servers = named.into_iter().filter(|server| may_relay || server.credential.is_none());
         let servers = servers.flat_map(|server| {
-            let (username, credential) = (server.username.unwrap_or_default(), server.credential.unwrap_or_default());
+            let (username, credential) =
+                (server.username.unwrap_or_default(), server.credential.unwrap_or_default());
             server.urls.into_iter().filter_map(move |url| {
                 Some(signal::IceServer {
                     url: url.try_into().ok()?,

@@ -45,3 +45,25 @@ test("when it fails, nothing is joined", async ({ open, room }) => {
     ["ice-servers-failed", "Error: no answer within 300 ms"],
   ]);
 });
+
+test("without a word of the application, pages that hide their addresses meet by the server's own TURN server", async ({
+  open,
+  room,
+  startServer,
+}) => {
+  const flags = ["--stun", "127.0.0.1:0", "--turn", "--turn-allow-peers", "127.0.0.0/8"];
+  const server = await startServer({ flags });
+  const [a, b] = [await open("chromium", { server }), await open("chromium", { server })];
+  await a.join(room, { privacy: "relay-only" });
+  await b.join(room, { privacy: "relay-only" });
+  const path = () => b.run(({ state }) => [...state.room.peers.values()][0]?.path);
+  await expect.poll(path, { timeout: 15_000 }).toBe("turn");
+  await b.note("by TURN");
+  await expect.poll(() => a.notes()).toEqual([expect.stringContaining("by TURN")]);
+  const report = await b.run(({ state }) => state.room.diagnose([...state.room.peers.values()][0]));
+  expect(report).toMatchObject({ finding: "turn", path: "turn" });
+  // The joiner's first connection could not know of the server: the next did, without waiting for the first to fail.
+  const [first, second] = report.attempts;
+  expect(first).toMatchObject({ by: "card", local: { relay: false } });
+  expect(second).toMatchObject({ by: "offer", local: { relay: true }, openMs: expect.any(Number) });
+});

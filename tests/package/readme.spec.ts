@@ -32,7 +32,7 @@ declare module "react" {
 }
 `;
 
-for (const name of ["README.md", "docs/guide.md"]) {
+for (const name of ["README.md", "docs/guide.md", "docs/diagnosis.md"]) {
   test(`the TypeScript examples of ${name} compile`, () => {
     using project = new Project();
     const examples = blocks(name, "ts");

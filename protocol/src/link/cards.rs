@@ -2,6 +2,7 @@
 
 use super::{Link, Output, Phase};
 use crate::action::Command;
+use crate::attempts::Stage;
 use crate::card::Card;
 use crate::sdp::{self, DtlsRole};
 use crate::signal::CardBytes;
@@ -45,6 +46,8 @@ impl Link {
         let remote_role = if self.polite { DtlsRole::Server } else { DtlsRole::Client };
         let answer = sdp::write_answer(theirs, remote_role);
         self.given = theirs.candidates.to_vec();
+        self.tried.reach(now, Stage::Answered);
+        self.tried.remote(&self.given);
         self.deadline = Some(now + timing::CARD_CONNECT_MS);
         self.outputs.push_back(Output::Do(Command::SetAnswer(connection, answer)));
         self.flush_early();

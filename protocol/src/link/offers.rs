@@ -2,6 +2,7 @@
 
 use super::{Link, Output, Phase};
 use crate::action::{Command, Start};
+use crate::attempts::Stage;
 use crate::envelope::Envelope;
 use crate::failure::LinkError;
 use crate::sdp::{self, SdpKind};
@@ -38,6 +39,7 @@ impl Link {
             self.give_up_at = now + timing::CONNECT_MS;
         }
         self.begin(now, generation, Phase::Answering { offer_ufrag: ufrag, sdp: None }, timing::OFFER_MS);
+        self.tried.reach(now, Stage::Answered);
         self.outputs.push_back(Output::Open(Start::Answer { offer: clean }));
     }
 
@@ -56,6 +58,7 @@ impl Link {
         if let Phase::Offering { answered, .. } = &mut self.phase {
             *answered = true;
         }
+        self.tried.reach(now, Stage::Answered);
         self.outputs.push_back(Output::Do(Command::SetAnswer(connection, clean)));
         self.flush_early();
     }
@@ -64,6 +67,7 @@ impl Link {
     fn begin(&mut self, now: u64, generation: u32, phase: Phase, lasts_ms: u64) {
         self.close();
         self.generation = generation;
+        self.tried.begin(now, generation);
         self.gives_way_at = None;
         self.phase = phase;
         self.sent.clear();
@@ -91,6 +95,7 @@ impl Link {
             return;
         }
         self.close();
+        self.tried.end(now);
         self.outputs.push_back(Output::AttemptFailed);
         self.phase = Phase::Waiting;
         self.gives_way_at = None;
@@ -105,6 +110,7 @@ impl Link {
     pub(super) fn fail(&mut self, now: u64, error: LinkError) {
         if !self.has_failed() {
             self.close();
+            self.tried.end(now);
             self.phase = Phase::Failed;
             self.gives_way_at = None;
             let (shortest, longest) = timing::TRY_AGAIN_MS;

@@ -8,6 +8,7 @@
 
 use super::{Link, Output};
 use crate::action::Command;
+use crate::attempts::Stage;
 
 impl Link {
     /// Whether the browser looks for no way any more, or has found none since it did so last.
@@ -16,7 +17,8 @@ impl Link {
     }
 
     /// The connection has a way to the other side.
-    pub(crate) fn works(&mut self) {
+    pub(crate) fn works(&mut self, now: u64) {
+        self.tried.reach(now, Stage::Works);
         self.failing = false;
     }
 

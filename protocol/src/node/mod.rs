@@ -14,6 +14,7 @@ mod sends;
 use std::collections::VecDeque;
 
 use crate::action::{Action, Command, ConnectionId, Event, Input, PeerPath};
+use crate::attempts::Attempt;
 use crate::budget::Budget;
 use crate::channel::{Payload, Via};
 use crate::failure::{LinkError, RoomError};
@@ -703,6 +704,13 @@ impl<P: Payload, B: Buffer> Node<P, B> {
             kept_bytes: session.kept_bytes(),
             rtt_ms: session.rtt_ms(),
         })
+    }
+
+    /// What was tried to reach a peer directly, oldest first: the last few attempts.
+    pub fn each_attempt(&self, id: PeerId, tell: impl FnMut(&Attempt)) {
+        if let Some(link) = self.room.link(id) {
+            link.attempts().for_each(tell);
+        }
     }
 
     /// How messages to a peer go, as the application was told last.

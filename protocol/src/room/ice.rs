@@ -54,7 +54,9 @@ impl Room {
         self.ice.renew_at = Some(now + lifetime_ms / 4 * 3);
         if !knew {
             let took = now.saturating_sub(self.ice.joined_at);
-            let at = now + timing::WITHOUT_TURN_MS.max(2 * took);
+            // Without TURN there are no candidates at all where addresses are hidden.
+            let hidden = self.config.options.privacy.relay_only;
+            let at = if hidden { now } else { now + timing::WITHOUT_TURN_MS.max(2 * took) };
             for link in self.members.values_mut().filter_map(|member| member.link.as_mut()) {
                 link.give_way(at);
             }

@@ -323,6 +323,12 @@ impl Driver {
         self.configuration.set_ice_servers(servers);
     }
 
+    /// Those that connections are made with.
+    #[cfg(feature = "npm")]
+    pub(crate) fn ice_servers(&self) -> JsValue {
+        js_sys::Reflect::get(&self.configuration, &"iceServers".into()).unwrap_or_default()
+    }
+
     /// Feeds one input and carries out what follows. Inputs fed meanwhile (by callbacks) wait their turn.
     fn feed(&self, input: Input) {
         self.inputs.borrow_mut().push_back(input);

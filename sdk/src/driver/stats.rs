@@ -116,6 +116,24 @@ impl Driver {
         traffic
     }
 
+    /// What was tried to reach a peer, nine numbers for each attempt.
+    #[cfg(feature = "npm")]
+    pub(crate) fn attempts(&self, peer: PeerId) -> Vec<f64> {
+        let now = super::now_ms();
+        let ago = |at: Option<u64>| at.map_or(-1.0, |at| now.saturating_sub(at) as f64);
+        let mut numbers = Vec::new();
+        self.node.borrow().each_attempt(peer, |attempt| {
+            numbers.push(f64::from(attempt.generation));
+            for at in attempt.reached {
+                numbers.push(ago(at));
+            }
+            numbers.push(ago(attempt.ended_at));
+            numbers.push(f64::from(attempt.local.0));
+            numbers.push(f64::from(attempt.remote.0));
+        });
+        numbers
+    }
+
     /// The connection in use to a peer.
     pub(crate) fn connection(&self, peer: PeerId) -> Option<RtcPeerConnection> {
         let id = self.node.borrow().connection_of(peer)?;
