@@ -7,6 +7,7 @@
 
 mod allocation;
 pub(crate) mod credentials;
+mod fuzz;
 mod machine;
 mod nonce;
 pub(crate) mod peers;
@@ -30,6 +31,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::rate::Rate;
+
+#[doc(hidden)]
+pub use fuzz::TurnFuzz;
 
 pub use credentials::{BadTurnSecret, LONGEST_LIFETIME_S, TurnSecret};
 pub use peers::{BadNetwork, Network};
