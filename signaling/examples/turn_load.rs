@@ -80,7 +80,11 @@ enum Load {
 
 fn seconds(text: &str) -> std::result::Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (0.05..=60.0).contains(&seconds) { Ok(Duration::from_secs_f64(seconds)) } else { Err("0.05 to 60".to_owned()) }
+    if (0.05..=60.0).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("0.05 to 60".to_owned())
+    }
 }
 
 fn main() -> Result<()> {
@@ -108,7 +112,12 @@ fn is_late(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-fn stun(address: SocketAddr, server: &Process, seconds: Duration, window: usize) -> Result<serde_json::Value> {
+fn stun(
+    address: SocketAddr,
+    server: &Process,
+    seconds: Duration,
+    window: usize,
+) -> Result<serde_json::Value> {
     let socket = open(address)?;
     let request = Request::new(BINDING, 1).bytes();
     let mut answer = [0; 200];

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use stun_types::attribute::{AttributeType, RawAttribute};
 use stun_types::message::{
-    IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageClass, MessageType, MessageWrite, MessageWriteExt,
-    MessageWriteVec, Method,
+    IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageClass, MessageType, MessageWrite,
+    MessageWriteExt, MessageWriteVec, Method,
 };
 
 use super::TurnConfig;
@@ -43,7 +43,8 @@ impl Default for TurnFuzz {
     fn default() -> Self {
         let secret = TurnSecret::new("a-secret-that-everybody-may-know").expect("long enough");
         let homes = HOMES.map(|home| home.parse().expect("an address")).to_vec();
-        let given = Start { secret: secret.clone(), key: KEY, homes, is_own: |address| address.is_loopback() };
+        let given =
+            Start { secret: secret.clone(), key: KEY, homes, is_own: |address| address.is_loopback() };
         let start = Instant::now();
         let answers = Rate { per_second: 1_000, burst: 1_000 };
         let now = Now { at: start, unix_s: START_S };
@@ -139,7 +140,12 @@ impl TurnFuzz {
             Action::Nothing => {}
             Action::Answer(answer) => {
                 let is_bounded = answer.len() <= packet.len() + MOST_MORE_BYTES;
-                assert!(is_signed || client.connection.is_some() || is_bounded, "{} for {}", answer.len(), packet.len());
+                assert!(
+                    is_signed || client.connection.is_some() || is_bounded,
+                    "{} for {}",
+                    answer.len(),
+                    packet.len()
+                );
                 assert!(Message::from_bytes(&answer).is_ok());
             }
             Action::Deliver(other, _) => assert!(self.relays.iter().any(|(client, _)| *client == other)),
@@ -151,7 +157,8 @@ impl TurnFuzz {
             Action::Open(opening) => {
                 assert!(is_signed, "a relay for nobody");
                 self.relays.push((client, opening.relay));
-                let home: IpAddr = HOMES[usize::from(opening.family == Family::V6)].parse().expect("an address");
+                let home: IpAddr =
+                    HOMES[usize::from(opening.family == Family::V6)].parse().expect("an address");
                 let relayed = SocketAddr::new(home, 50_000 + self.next);
                 let answer = self.machine.opened(*opening, Some(relayed), now);
                 assert!(Message::from_bytes(&answer).is_ok());

@@ -1,6 +1,7 @@
 //! STUN and TURN: what clients need to learn their own address, and to reach each other where only a relay can be reached.
 //!
-//! `machine` is the server without sockets and without a clock: packets of clients and peers go in, what to send comes out.
+//! `machine` is the server without sockets and without a clock: packets of clients and peers go in, what to send comes out; `relaying` is
+//! what requests do.
 //! It reads and writes messages by `wire`, knows its users by `credentials` and `nonce`, lets relays send by `peers` only, bounds
 //! them by `quota` and everybody by `sources`, and keeps what a client has made in `allocation`. `serve` has the sockets:
 //! `udp` and `stream` move bytes between them and the machine.
@@ -12,6 +13,7 @@ mod machine;
 mod nonce;
 pub(crate) mod peers;
 mod quota;
+mod relaying;
 mod serve;
 mod sources;
 mod stream;

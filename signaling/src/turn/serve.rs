@@ -330,7 +330,10 @@ fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// STUN's socket, and the one of TURN over TCP at the same port, where there is TURN.
-fn sockets(config: &IceConfig, server: SocketAddr) -> Result<(Option<UdpSocket>, Option<TcpListener>), IceError> {
+fn sockets(
+    config: &IceConfig,
+    server: SocketAddr,
+) -> Result<(Option<UdpSocket>, Option<TcpListener>), IceError> {
     let (address, is_asked_for) = match config.stun {
         StunAddress::Off => return Ok((None, None)),
         // A relay is asked for by name, and with it the port.

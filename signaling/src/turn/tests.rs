@@ -293,7 +293,8 @@ fn a_test_vector_with_another_bit_is_not_what_it_was() {
         let mut other = request.clone();
         other[at_bit / 8] ^= 1 << (at_bit % 8);
         // One longer attribute can hide the fingerprint.
-        let has_one = matches!(wire::read(&other), Some(Packet::Message(message)) if message.has_fingerprint());
+        let has_one =
+            matches!(wire::read(&other), Some(Packet::Message(message)) if message.has_fingerprint());
         assert!(!has_one, "the fingerprint must show bit {at_bit}");
     }
     let request = hex(RFC_5769_LONG_TERM);

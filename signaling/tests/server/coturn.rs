@@ -51,7 +51,8 @@ async fn the_client_of_stun_gets_its_address() {
 /// Pairs of clients that send each other messages through two relays each.
 async fn exchange(program: PathBuf, port: u16, flags: &[&str], (name, password): (String, String)) -> String {
     let numbers = [("-n", MESSAGES), ("-m", CLIENTS), ("-p", port.into())];
-    let mut arguments: Vec<String> = ["-y", "-c"].iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
+    let mut arguments: Vec<String> =
+        ["-y", "-c"].iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
     arguments.extend(numbers.iter().flat_map(|(flag, number)| [(*flag).to_owned(), number.to_string()]));
     arguments.extend(["-u".to_owned(), name, "-w".to_owned(), password, "127.0.0.1".to_owned()]);
     output_of(program, arguments).await
@@ -70,12 +71,8 @@ async fn its_clients_get_everything_through_this_relay() {
     let relay = Relay::with(with_tls()).await;
     let (port, turns) = (relay.stun.port(), relay.turns.unwrap().port());
     let run = |port, flags: &'static [&str]| exchange(program.clone(), port, flags, relay.credentials());
-    let (udp, udp_messages, tcp, tls) = tokio::join!(
-        run(port, &[]),
-        run(port, &["-s"]),
-        run(port, &["-t"]),
-        run(turns, &["-t", "-S"]),
-    );
+    let (udp, udp_messages, tcp, tls) =
+        tokio::join!(run(port, &[]), run(port, &["-s"]), run(port, &["-t"]), run(turns, &["-t", "-S"]),);
     for (text, how) in [(udp, "UDP"), (udp_messages, "UDP, by indications"), (tcp, "TCP"), (tls, "TLS")] {
         assert_all_relayed(&text, how);
     }
@@ -88,7 +85,10 @@ async fn its_clients_get_nothing_without_good_credentials() {
     let (name, _) = relay.credentials();
     for credentials in [credentials(&relay.expired), (name, "wrong".to_owned())] {
         let text = exchange(program.clone(), relay.stun.port(), &[], credentials).await;
-        assert!(text.contains("Cannot complete Allocation") && !text.contains("Total lost packets"), "{text}");
+        assert!(
+            text.contains("Cannot complete Allocation") && !text.contains("Total lost packets"),
+            "{text}"
+        );
     }
 }
 

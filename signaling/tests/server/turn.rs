@@ -9,8 +9,8 @@ use crate::common::Server;
 use crate::program::{program, start};
 use crate::turn_client::refused::REFUSED;
 use crate::turn_client::request::{
-    ALLOCATE, BINDING, DATA, DATA_INDICATION, LIFETIME, REFRESH, REQUESTED_ADDRESS_FAMILY, Reply, XOR_PEER_ADDRESS,
-    XOR_RELAYED_ADDRESS,
+    ALLOCATE, BINDING, DATA, DATA_INDICATION, LIFETIME, REFRESH, REQUESTED_ADDRESS_FAMILY, Reply,
+    XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS,
 };
 use crate::turn_client::{Peer, Relay, TurnClient, credentials};
 
@@ -91,7 +91,9 @@ async fn nobody_gets_into_the_network_behind_the_relay() {
     }
     let is_home = |address: &str| address == own_v4 || (has_v6 && address == own_v6);
     for client in &mut clients {
-        for address in REFUSED.into_iter().chain(["127.0.0.1", "127.0.0.2"]).filter(|address| !is_home(address)) {
+        for address in
+            REFUSED.into_iter().chain(["127.0.0.1", "127.0.0.2"]).filter(|address| !is_home(address))
+        {
             let target = SocketAddr::new(address.parse().unwrap(), service.address().port());
             assert_eq!(client.permit(target).await, Err(403), "{address}");
             assert_eq!(client.bind(0x4000, target).await, Err(403), "{address}");
@@ -166,7 +168,9 @@ async fn relays_and_what_goes_through_them_are_counted() {
     }
     peer.assert_quiet();
     let health = Server::elsewhere(relay.http).get("/healthz", "").await;
-    for expected in ["\"allocations\":2", "\"over_quota\":1", "\"relayed_bytes\":2000", "\"dropped_bytes\":8000"] {
+    for expected in
+        ["\"allocations\":2", "\"over_quota\":1", "\"relayed_bytes\":2000", "\"dropped_bytes\":8000"]
+    {
         assert!(health.contains(expected), "{expected} in {health}");
     }
 }
@@ -206,7 +210,8 @@ async fn the_log_has_no_addresses_and_nothing_that_is_relayed() {
     let secret = dir.path().join("secret");
     std::fs::write(&secret, crate::turn_client::SECRET).unwrap();
     let mut command = program();
-    let flags = ["--port", "0", "--stun", "127.0.0.1:0", "--turn", "--turn-secret-file", secret.to_str().unwrap()];
+    let flags =
+        ["--port", "0", "--stun", "127.0.0.1:0", "--turn", "--turn-secret-file", secret.to_str().unwrap()];
     let (mut child, _address, _stdout) = start(command.args(flags));
     let log = child.line_of_log("serving STUN");
     let port: u16 = log.split("port=").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
@@ -224,7 +229,9 @@ async fn the_log_has_no_addresses_and_nothing_that_is_relayed() {
     tokio::time::sleep(Duration::from_millis(10)).await;
     let log = child.end();
     let (name, password) = relay.credentials();
-    for secret in ["127.0.0.1", "10.0.0.1", &name, &password, crate::turn_client::SECRET, "WARN", "stun_types"] {
+    for secret in
+        ["127.0.0.1", "10.0.0.1", &name, &password, crate::turn_client::SECRET, "WARN", "stun_types"]
+    {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
 }

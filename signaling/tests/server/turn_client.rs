@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use peerloom_protocol::id::PeerId;
-use peerloom_signaling::{Config, Ice, IceConfig, IceServer, StunAddress, TurnConfig, TurnSecret, bind, serve_with};
+use peerloom_signaling::{
+    Config, Ice, IceConfig, IceServer, StunAddress, TurnConfig, TurnSecret, bind, serve_with,
+};
 use stun_types::message::IntegrityAlgorithm;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -42,7 +44,8 @@ pub(crate) struct Relay {
 impl Relay {
     /// A relay whose peers may be on 127.0.0.1, where the tests are.
     pub(crate) async fn start() -> Self {
-        Self::with(TurnConfig { allow_peers: vec!["127.0.0.1".parse().unwrap()], ..TurnConfig::default() }).await
+        Self::with(TurnConfig { allow_peers: vec!["127.0.0.1".parse().unwrap()], ..TurnConfig::default() })
+            .await
     }
 
     pub(crate) async fn with(turn: TurnConfig) -> Self {

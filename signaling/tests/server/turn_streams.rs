@@ -111,8 +111,13 @@ async fn who_does_not_get_a_relay_does_not_keep_the_connection() {
 #[tokio::test]
 async fn what_is_no_packet_ends_the_connection() {
     let relay = Relay::with(with_tls()).await;
-    for bytes in [b"GET / HTTP/1.1\r\n\r\n".as_slice(), &[0xff; 8], &[0, 1, 0, 3], &[0, 1, 0xff, 0xfc], &[0x40, 0, 0xff, 0xff]]
-    {
+    for bytes in [
+        b"GET / HTTP/1.1\r\n\r\n".as_slice(),
+        &[0xff; 8],
+        &[0, 1, 0, 3],
+        &[0, 1, 0xff, 0xfc],
+        &[0x40, 0, 0xff, 0xff],
+    ] {
         let mut stream = TcpStream::connect(relay.stun).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let mut rest = Vec::new();

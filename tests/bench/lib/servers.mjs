@@ -107,7 +107,11 @@ const isListening = (port) =>
 export async function start({ name, command, cwd = at(), env = {} }, { urgent }) {
   const port = await freePort();
   const [program, ...args] = onCore(0, command(port), { urgent });
-  const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn(program, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   let failure;
   child.on("error", (error) => {
     failure = error.message;

@@ -3,9 +3,9 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { serverBinary } from "../../../scripts/lib/paths.mjs";
 import { cargo } from "../../../scripts/lib/products.mjs";
 import { run as runProgram } from "../../../scripts/lib/run.mjs";
-import { serverBinary } from "../../../scripts/lib/paths.mjs";
 import { figure } from "../lib/figures.mjs";
 import { lackOfLoad } from "../lib/load.mjs";
 import { examples, inPath, onCore, start } from "../lib/servers.mjs";
@@ -142,7 +142,9 @@ async function measureBoth(setting) {
   return [
     ...figures,
     ratio("TURN throughput, coturn 1", ({ perSecond }) => perSecond, { least: SHARE_OF_COTURN }),
-    ratio("TURN per processor second, coturn 1", ({ cpuUsEach }) => 1 / cpuUsEach, { least: SHARE_OF_COTURN }),
+    ratio("TURN per processor second, coturn 1", ({ cpuUsEach }) => 1 / cpuUsEach, {
+      least: SHARE_OF_COTURN,
+    }),
     ratio("memory of the relay, coturn 1", ({ residentKib }) => residentKib, { most: 1 }),
   ];
 }
