@@ -104,13 +104,13 @@ const isListening = (port) =>
   });
 
 /** Starts one on the first core; gives its address, the id of its process, and a function that ends it. */
-export async function start({ name, command, cwd = at(), env = {} }, { urgent }) {
+export async function start({ name, command, cwd = at(), env = {}, isChatty = false }, { urgent }) {
   const port = await freePort();
   const [program, ...args] = onCore(0, command(port), { urgent });
   const child = spawn(program, args, {
     cwd,
     env: { ...process.env, ...env },
-    stdio: ["ignore", "ignore", "inherit"],
+    stdio: ["ignore", "ignore", isChatty ? "ignore" : "inherit"],
   });
   let failure;
   child.on("error", (error) => {

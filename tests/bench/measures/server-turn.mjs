@@ -57,7 +57,8 @@ const coturns = (port) => [
 
 const contenders = [
   { name: "Peerloom", command: ours, ours: true, env: { PEERLOOM_TURN_SECRET_FILE: secretFile } },
-  { name: "coturn", command: coturns },
+  // It tells of every protocol that the machine lacks.
+  { name: "coturn", command: coturns, isChatty: true },
 ];
 
 async function measure(contender, load, setting) {
