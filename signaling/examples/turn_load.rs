@@ -144,6 +144,9 @@ fn stun(
     }))
 }
 
+/// Requests until a server counts as one that does not answer.
+const TRIES: usize = 50;
+
 /// A client with a relay, and a channel to the peer.
 struct Client(UdpSocket);
 
@@ -151,10 +154,18 @@ impl Client {
     fn new(address: SocketAddr, (name, password): &(String, String), peer: SocketAddr) -> Result<Self> {
         let socket = open(address)?;
         let ask = |packet: &[u8]| -> Result<Reply> {
-            socket.send(packet)?;
             let mut answer = [0; 2_000];
-            let len = socket.recv(&mut answer)?;
-            Ok(Reply::new(&answer[..len]))
+            for _ in 0..TRIES {
+                socket.send(packet)?;
+                match socket.recv(&mut answer) {
+                    // Not a second answer to what was asked before.
+                    Ok(len) if answer[..len].get(4..20) != packet.get(4..20) => {}
+                    Ok(len) => return Ok(Reply::new(&answer[..len])),
+                    Err(error) if is_late(&error) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Err("no answer".into())
         };
         let challenge = ask(&Request::new(ALLOCATE, 1).udp().bytes())?;
         let login = Login {
