@@ -27,6 +27,7 @@ import * as serverForwarding from "../tests/bench/measures/server-forwarding.mjs
 import * as serverJoins from "../tests/bench/measures/server-joins.mjs";
 import * as serverMemory from "../tests/bench/measures/server-memory.mjs";
 import * as serverNewcomer from "../tests/bench/measures/server-newcomer.mjs";
+import * as serverTurn from "../tests/bench/measures/server-turn.mjs";
 import * as smallMessages from "../tests/bench/measures/small-messages.mjs";
 import { findBrowsers } from "./lib/browsers.mjs";
 import { ci } from "./lib/paths.mjs";
@@ -49,6 +50,7 @@ const measures = {
   "server-joins": serverJoins,
   "server-forwarding": serverForwarding,
   "server-newcomer": serverNewcomer,
+  "server-turn": serverTurn,
   "page-bytes": pageBytes,
   core,
 };

@@ -68,6 +68,8 @@ pub use options::{LogFormat, LogLevel, Options, Secret, Settings, SettingsError}
 pub use origin::{AllowedOrigins, BadOrigin, Origin};
 pub use outbox::OutboxLimits;
 pub use rate::Rate;
+#[doc(hidden)]
+pub use turn::TurnFuzz;
 pub use turn::{
     BadNetwork, BadTurnSecret, Ice, IceConfig, IceError, LONGEST_LIFETIME_S, Network, STUN_PORT, StunAddress,
     TURNS_PORT, TurnCertificate, TurnCertificateError, TurnConfig, TurnLimits, TurnSecret, TurnTls,

@@ -2,26 +2,23 @@
 //!
 //! Whoever has the sockets feeds packets of clients to [`Machine::client`] and those of peers to [`Machine::peer`], carries
 //! out the [`Action`] that comes back, and calls [`Machine::tick`] about once a second. `now` comes in. What RFC 8656 leaves
-//! open is decided here: who is answered, whom a relay reaches, and how much of it.
+//! open is decided here and in `relaying`: who is answered, whom a relay reaches, and how much of it.
 //!
 //! Relays of this server reach each other within the machine, without a network between them: so no relay ever sends to an
 //! address of the server itself, where other programs listen too.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use stun_types::message::{IntegrityKey, TransactionId};
+use stun_types::message::TransactionId;
 
-use super::allocation::{Allocation, MAX_PERMISSIONS, NoRoom, Owner};
-use super::credentials::{REALM, TurnSecret};
-use super::nonce::Nonces;
-use super::peers::PeerFilter;
-use super::quota::Quota;
+use super::TurnConfig;
+use super::allocation::{Allocation, Owner};
+use super::credentials::TurnSecret;
+use super::relaying::{Done, NotSigned, Relaying};
 use super::sources::Sources;
-use super::wire::{self, Answer, Ask, Class, Family, Incoming, Malformed, Packet, PortWish, code};
-use super::{TurnConfig, TurnLimits};
+use super::wire::{self, Answer, Ask, Class, Family, Incoming, Packet, code};
 use crate::rate::Rate;
 
 /// How long an allocation lives without a word from its client, in seconds (RFC 8656 §3.2). More is not given.
@@ -29,8 +26,6 @@ pub(crate) const LIFETIME_S: u64 = 600;
 /// How long after its credentials have expired an allocation may still be refreshed, in seconds. A browser signs with the same
 /// ones as long as it has the connection; who has left gets no relay for longer than this.
 pub(crate) const LONGEST_STAY_S: u64 = 6 * 60 * 60;
-/// The protocol's number of UDP, the one that is relayed.
-const UDP: u8 = 17;
 
 /// When something happens.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +45,12 @@ pub(crate) struct Client {
 /// A relay's socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RelayId(u64);
+
+impl RelayId {
+    pub(super) fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 /// What is to be done about a packet.
 #[derive(Debug)]
@@ -72,11 +73,11 @@ pub(crate) enum Action {
 /// An allocation that waits for its socket.
 #[derive(Debug)]
 pub(crate) struct Opening {
-    client: Client,
-    owner: Owner,
-    transaction: TransactionId,
-    success: Answer,
-    refusal: Answer,
+    pub(super) client: Client,
+    pub(super) owner: Owner,
+    pub(super) transaction: TransactionId,
+    pub(super) success: Answer,
+    pub(super) refusal: Answer,
     pub(crate) relay: RelayId,
     pub(crate) family: Family,
     pub(crate) even_port: bool,
@@ -107,23 +108,6 @@ pub(crate) struct Machine {
     counters: Counters,
 }
 
-#[derive(Debug)]
-struct Relaying {
-    secret: TurnSecret,
-    nonces: Nonces,
-    peers: PeerFilter,
-    /// Where relays are, as peers see them.
-    homes: Vec<IpAddr>,
-    /// Whether an address is one of this machine.
-    is_own: fn(IpAddr) -> bool,
-    limits: TurnLimits,
-    quota: Quota,
-    allocations: HashMap<Client, Allocation>,
-    by_relayed: HashMap<SocketAddr, Client>,
-    next_relay: u64,
-    next_transaction: u128,
-}
-
 /// What a relaying machine is made with, besides its settings.
 #[derive(Debug)]
 pub(crate) struct Start {
@@ -144,22 +128,7 @@ impl Machine {
 
     /// A server of TURN too.
     pub(crate) fn relaying(answers: Rate, config: &TurnConfig, start: Start, now: Now) -> Self {
-        let Start { secret, key, homes, is_own } = start;
-        let mut first = [0; 16];
-        first.copy_from_slice(&key[16..]);
-        let relaying = Relaying {
-            secret,
-            nonces: Nonces::new(key),
-            peers: PeerFilter::new(config.allow_peers.clone()),
-            homes,
-            is_own,
-            limits: config.limits.clone(),
-            quota: Quota::new(&config.limits, now.at),
-            allocations: HashMap::new(),
-            by_relayed: HashMap::new(),
-            next_relay: 0,
-            next_transaction: u128::from_le_bytes(first),
-        };
+        let relaying = Relaying::new(config, start, now);
         Self { relaying: Some(relaying), ..Self::new(answers) }
     }
 
@@ -211,24 +180,12 @@ impl Machine {
                 if message.algorithm().is_some() && code == code::UNAUTHENTICATED {
                     self.counters.unauthenticated += 1;
                 }
-                let nonce = relaying.nonces.make(client.address, now.unix_s);
-                return Action::Answer(message.refusal(code).challenge(REALM, &nonce).finish());
+                return Action::Answer(relaying.challenge(client, message, code, now));
             }
             Err(NotSigned::Refuse(code)) => return unsigned(message.refusal(code), client, len),
         };
         let (key, algorithm) = (signer.key.clone(), signer.algorithm);
-        let done = match message.has_unknown() {
-            true => Err(code::UNKNOWN_ATTRIBUTE),
-            false => match message.ask {
-                Ask::Allocate => relaying.allocate(client, signer, message, now),
-                Ask::Refresh => relaying.refresh(client, message, now),
-                Ask::CreatePermission => relaying.create_permission(client, message, now),
-                Ask::ChannelBind => relaying.bind_channel(client, message, now),
-                // Neither is a request of TURN's.
-                Ask::Binding | Ask::Send => Err(code::BAD_REQUEST),
-            },
-        };
-        match done {
+        match relaying.request(client, signer, message, now) {
             Ok(Done::Answer(answer)) => Action::Answer(answer.signed(&key, algorithm).finish()),
             Ok(Done::Open(opening)) => Action::Open(opening),
             Ok(Done::Close(relay, answer)) => Action::Close(relay, answer.signed(&key, algorithm).finish()),
@@ -372,200 +329,4 @@ fn unsigned(answer: Answer, client: Client, asked_bytes: usize) -> Action {
     let bytes = answer.finish();
     let is_bounded = client.connection.is_some() || bytes.len() <= asked_bytes;
     if is_bounded { Action::Answer(bytes) } else { Action::Nothing }
-}
-
-/// Why a request counts as nobody's.
-enum NotSigned {
-    /// The client is told what to sign with.
-    Challenge(u16),
-    Refuse(u16),
-}
-
-impl From<Malformed> for NotSigned {
-    fn from(_: Malformed) -> Self {
-        Self::Refuse(code::BAD_REQUEST)
-    }
-}
-
-/// What has come of a request, still to be signed.
-enum Done {
-    Answer(Answer),
-    Open(Box<Opening>),
-    Close(RelayId, Answer),
-}
-
-impl From<Malformed> for u16 {
-    fn from(_: Malformed) -> Self {
-        code::BAD_REQUEST
-    }
-}
-
-impl Relaying {
-    /// Who has signed a request (RFC 8489 §9.2.4). An allocation's client signs as it did when it made that, also when the
-    /// credentials have expired since.
-    fn authenticate(&self, client: Client, message: &Incoming<'_>, now: Now) -> Result<Owner, NotSigned> {
-        let Some(algorithm) = message.algorithm() else {
-            return Err(NotSigned::Challenge(code::UNAUTHENTICATED));
-        };
-        let (Some(name), Some(realm), Some(nonce)) =
-            (message.user_name()?, message.realm()?, message.nonce()?)
-        else {
-            return Err(NotSigned::Refuse(code::BAD_REQUEST));
-        };
-        // First, as it shows that the client is where it says it is.
-        if !self.nonces.is_fresh(&nonce, client.address, now.unix_s) {
-            return Err(NotSigned::Challenge(code::STALE_NONCE));
-        }
-        let unknown = || NotSigned::Challenge(code::UNAUTHENTICATED);
-        if realm != REALM {
-            return Err(unknown());
-        }
-        let is_signed = |key: &IntegrityKey| message.is_signed_with(key);
-        match self.allocations.get(&client) {
-            Some(own) if own.name != name => Err(NotSigned::Refuse(code::WRONG_CREDENTIALS)),
-            Some(own) if own.algorithm != algorithm || own.last_s <= now.unix_s => Err(unknown()),
-            Some(own) if is_signed(&own.key) => Ok(Owner {
-                subject: own.subject.clone(),
-                name,
-                key: own.key.clone(),
-                algorithm,
-                last_s: own.last_s,
-            }),
-            Some(_) => Err(unknown()),
-            None => {
-                let user = self.secret.user(&name, algorithm, now.unix_s).filter(|user| is_signed(&user.key));
-                let user = user.ok_or_else(unknown)?;
-                let last_s = user.expires_unix_s + LONGEST_STAY_S;
-                Ok(Owner { subject: user.subject, name, key: user.key, algorithm, last_s })
-            }
-        }
-    }
-
-    /// RFC 8656 §7.2.
-    fn allocate(
-        &mut self,
-        client: Client,
-        owner: Owner,
-        message: &Incoming<'_>,
-        now: Now,
-    ) -> Result<Done, u16> {
-        if let Some(own) = self.allocations.get(&client) {
-            if own.made_by != message.transaction() {
-                return Err(code::ALLOCATION_MISMATCH);
-            }
-            // It was made already, and the answer was lost.
-            let answer =
-                message.success().relayed(own.relayed).lifetime(own.lifetime_s(now)).mapped(client.address);
-            return Ok(Done::Answer(answer));
-        }
-        match message.requested_transport()? {
-            Some(UDP) => {}
-            Some(_) => return Err(code::UNSUPPORTED_TRANSPORT),
-            None => return Err(code::BAD_REQUEST),
-        }
-        let family = message.requested_family()?.unwrap_or(Some(Family::V4));
-        let family = family.filter(|family| self.homes.iter().any(|home| Family::of(*home) == *family));
-        let Some(family) = family else { return Err(code::ADDRESS_FAMILY_NOT_SUPPORTED) };
-        let even_port = match message.requested_port()? {
-            PortWish::Any => false,
-            PortWish::Even => true,
-            PortWish::Pair => return Err(code::INSUFFICIENT_CAPACITY), // Nobody needs them since RTCP goes with RTP.
-        };
-        if !self.quota.add(&owner.subject, client.address.ip(), &self.limits, now.at) {
-            return Err(code::ALLOCATION_QUOTA_REACHED);
-        }
-        let relay = RelayId(self.next_relay);
-        self.next_relay += 1;
-        Ok(Done::Open(Box::new(Opening {
-            client,
-            owner,
-            transaction: message.transaction(),
-            success: message.success(),
-            refusal: message.refusal(code::INSUFFICIENT_CAPACITY),
-            relay,
-            family,
-            even_port,
-        })))
-    }
-
-    /// RFC 8656 §8.
-    fn refresh(&mut self, client: Client, message: &Incoming<'_>, now: Now) -> Result<Done, u16> {
-        let own = self.allocations.get_mut(&client).ok_or(code::ALLOCATION_MISMATCH)?;
-        if message.requested_family()?.is_some_and(|family| family != Some(own.family())) {
-            return Err(code::PEER_FAMILY_MISMATCH);
-        }
-        if message.lifetime()? == Some(0) {
-            let answer = message.success().lifetime(0);
-            let relay = self.remove(&client).ok_or(code::ALLOCATION_MISMATCH)?;
-            return Ok(Done::Close(relay, answer));
-        }
-        // Not beyond what its credentials are good for.
-        let seconds = LIFETIME_S.min(own.last_s.saturating_sub(now.unix_s)).max(1);
-        own.ends = now.at + Duration::from_secs(seconds);
-        Ok(Done::Answer(message.success().lifetime(seconds as u32)))
-    }
-
-    /// RFC 8656 §10.
-    fn create_permission(&mut self, client: Client, message: &Incoming<'_>, now: Now) -> Result<Done, u16> {
-        let own = self.allocations.get(&client).ok_or(code::ALLOCATION_MISMATCH)?;
-        let peers: Vec<IpAddr> = message.peers(MAX_PERMISSIONS)?.iter().map(SocketAddr::ip).collect();
-        if peers.is_empty() {
-            return Err(code::BAD_REQUEST);
-        }
-        self.check_peers(own, &peers)?;
-        let own = self.allocations.get_mut(&client).ok_or(code::ALLOCATION_MISMATCH)?;
-        own.permit(&peers, now.at).map_err(|_| code::INSUFFICIENT_CAPACITY)?;
-        Ok(Done::Answer(message.success()))
-    }
-
-    /// RFC 8656 §12.1.
-    fn bind_channel(&mut self, client: Client, message: &Incoming<'_>, now: Now) -> Result<Done, u16> {
-        let own = self.allocations.get(&client).ok_or(code::ALLOCATION_MISMATCH)?;
-        let number = message.channel_number()?.filter(|number| wire::CHANNELS.contains(number));
-        let peers = message.peers(1)?;
-        let (Some(number), [peer]) = (number, &peers[..]) else { return Err(code::BAD_REQUEST) };
-        let peer = *peer;
-        self.check_peers(own, &[peer.ip()])?;
-        let is_home = self.homes.contains(&peer.ip()) && !self.peers.is_allowed(peer.ip());
-        if is_home && !self.by_relayed.contains_key(&peer) {
-            return Err(code::FORBIDDEN);
-        }
-        let own = self.allocations.get_mut(&client).ok_or(code::ALLOCATION_MISMATCH)?;
-        own.bind(number, peer, now.at).map_err(|no_room| match no_room {
-            NoRoom::Taken => code::BAD_REQUEST,
-            NoRoom::Full => code::INSUFFICIENT_CAPACITY,
-        })?;
-        Ok(Done::Answer(message.success()))
-    }
-
-    /// Whether a relay may send to all of these.
-    fn check_peers(&self, own: &Allocation, peers: &[IpAddr]) -> Result<(), u16> {
-        // Forbidden first: which families a relay has is no secret, but need not be learnt from what is not to be asked.
-        if !peers.iter().all(|peer| self.may_reach(*peer)) {
-            return Err(code::FORBIDDEN);
-        }
-        if !peers.iter().all(|peer| Family::of(*peer) == own.family()) {
-            return Err(code::PEER_FAMILY_MISMATCH);
-        }
-        Ok(())
-    }
-
-    fn may_reach(&self, peer: IpAddr) -> bool {
-        // At its own addresses are the other relays; what else is there is never sent to.
-        self.homes.contains(&peer)
-            || (self.peers.permits(peer) && (self.peers.is_allowed(peer) || !(self.is_own)(peer)))
-    }
-
-    fn remove(&mut self, client: &Client) -> Option<RelayId> {
-        let allocation = self.allocations.remove(client)?;
-        self.by_relayed.remove(&allocation.relayed);
-        self.quota.remove(&allocation.subject, client.address.ip());
-        Some(allocation.relay)
-    }
-}
-
-impl Allocation {
-    fn lifetime_s(&self, now: Now) -> u32 {
-        self.ends.saturating_duration_since(now.at).as_secs() as u32
-    }
 }

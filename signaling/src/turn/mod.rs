@@ -1,16 +1,19 @@
 //! STUN and TURN: what clients need to learn their own address, and to reach each other where only a relay can be reached.
 //!
-//! `machine` is the server without sockets and without a clock: packets of clients and peers go in, what to send comes out.
+//! `machine` is the server without sockets and without a clock: packets of clients and peers go in, what to send comes out; `relaying` is
+//! what requests do.
 //! It reads and writes messages by `wire`, knows its users by `credentials` and `nonce`, lets relays send by `peers` only, bounds
 //! them by `quota` and everybody by `sources`, and keeps what a client has made in `allocation`. `serve` has the sockets:
 //! `udp` and `stream` move bytes between them and the machine.
 
 mod allocation;
 pub(crate) mod credentials;
+mod fuzz;
 mod machine;
 mod nonce;
 pub(crate) mod peers;
 mod quota;
+mod relaying;
 mod serve;
 mod sources;
 mod stream;
@@ -30,6 +33,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::rate::Rate;
+
+#[doc(hidden)]
+pub use fuzz::TurnFuzz;
 
 pub use credentials::{BadTurnSecret, LONGEST_LIFETIME_S, TurnSecret};
 pub use peers::{BadNetwork, Network};

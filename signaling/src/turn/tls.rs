@@ -9,8 +9,14 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// A certificate with its key.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TurnCertificate(pub(super) Arc<ServerConfig>);
+
+impl std::fmt::Debug for TurnCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TurnCertificate")
+    }
+}
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use std::net::UdpSocket as StdUdpSocket;
 use std::time::Instant;
 
-use peerloom_signaling::{IceConfig, Rate, STUN_PORT};
+use peerloom_signaling::{Config, Ice, IceConfig, Rate, STUN_PORT, StunAddress, bind, serve_with};
 
 use crate::common::{Client, Server, join};
 use crate::program::{program, start};
@@ -23,6 +23,25 @@ async fn clients_learn_the_address_that_they_are_seen_at() {
     let packet = client.request(ALLOCATE).udp().bytes();
     client.send(&packet).await;
     client.assert_quiet().await;
+}
+
+/// A socket for both families sees addresses of IPv4 in the clothes of IPv6.
+#[tokio::test]
+async fn a_server_on_all_interfaces_tells_clients_of_ipv4_their_own() {
+    let Ok(any) = StdUdpSocket::bind("[::]:0") else { return };
+    if any.send_to(b"x", "[::ffff:127.0.0.1]:9").is_err() {
+        return; // This system keeps the two apart.
+    }
+    let config = IceConfig { stun: StunAddress::At("[::]:0".parse().unwrap()), ..IceConfig::default() };
+    let config = Config { ice: config, ..Config::default() };
+    let listener = bind("127.0.0.1", 0).await.unwrap();
+    let ice = Ice::bind(&config.ice, listener.local_addr().unwrap()).unwrap();
+    let port = ice.stun_address().unwrap().port();
+    let server = tokio::spawn(serve_with(listener, ice, config, std::future::pending()));
+    let mut client = TurnClient::udp(([127, 0, 0, 1], port).into()).await;
+    let request = client.request(BINDING);
+    assert_eq!(client.ask(request).await.address(XOR_MAPPED_ADDRESS), Some(client.own_address()));
+    server.abort();
 }
 
 #[tokio::test]

@@ -13,11 +13,11 @@ export async function buildLoad() {
 }
 
 /** Why servers cannot be measured here. */
-export async function lackOfLoad() {
+export async function lackOfLoad(generator = program) {
   if (process.platform !== "linux") return "it reads Linux's /proc";
   const { missing } = await attempt("taskset", ["--version"], { show: "never" });
   if (missing) return "taskset is not installed";
-  return existsSync(program) ? undefined : `${program} is not built`;
+  return existsSync(generator) ? undefined : `${generator} is not built`;
 }
 
 /** Less of a wait for whatever follows joins, when figures do not matter. */

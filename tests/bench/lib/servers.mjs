@@ -14,7 +14,8 @@ const HOST = "127.0.0.1";
 const ENOUGH = "2000000000";
 const rivals = at("tests", "bench", "rivals");
 
-function inPath(program) {
+/** Whether a program is installed. */
+export function inPath(program) {
   return (process.env.PATH ?? "").split(delimiter).some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK);
@@ -103,10 +104,14 @@ const isListening = (port) =>
   });
 
 /** Starts one on the first core; gives its address, the id of its process, and a function that ends it. */
-export async function start({ name, command, cwd = at() }, { urgent }) {
+export async function start({ name, command, cwd = at(), env = {}, isChatty = false }, { urgent }) {
   const port = await freePort();
   const [program, ...args] = onCore(0, command(port), { urgent });
-  const child = spawn(program, args, { cwd, stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn(program, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "ignore", isChatty ? "ignore" : "inherit"],
+  });
   let failure;
   child.on("error", (error) => {
     failure = error.message;
