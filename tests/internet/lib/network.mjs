@@ -14,6 +14,7 @@ const HOST_PROGRAM = fileURLToPath(new URL("./host.mjs", import.meta.url));
 const LINK_PROGRAM = join(dirname(serverBinary), "test-link");
 const PREFIX = "pln";
 const SUBNET = "10.77.0";
+const SUBNET_V6 = "2001:db8:77:";
 /** Temporary folders of a run, with its process. */
 const FOLDER = /^peerloom-net-(\d+)-/;
 /** Addresses that hosts move to. */
@@ -70,12 +71,14 @@ class Host {
   #waiting = new Map();
   #nextId = 1;
 
-  constructor(child, { name, namespace, device, address, onEvent }) {
+  constructor(child, { name, namespace, device, address, addressV6, onEvent }) {
     this.#process = child;
     this.name = name;
     this.namespace = namespace;
     this.device = device;
+    /** Of IPv4, if it has one. */
     this.address = address;
+    this.addressV6 = addressV6;
     child.on("message", ({ id, value, error, event }) => {
       if (event !== undefined) return onEvent?.(name, event);
       const waiting = this.#waiting.get(id);
@@ -103,6 +106,24 @@ class Host {
     this.#process.disconnect();
     await ended;
   }
+}
+
+/** How IPv6 addresses stand in URLs. */
+const bracketed = (address) => `[${address}]`;
+
+/** How a host with only IPv6 writes an address of IPv4, as URLs have it, where the network translates (RFC 6052). */
+function throughNat64(address) {
+  const [a, b, c, d] = address.split(".").map(Number);
+  const group = (high, low) => (high * 256 + low).toString(16);
+  return bracketed(`64:ff9b::${group(a, b)}:${group(c, d)}`);
+}
+
+/** What a host is called in URLs: by those with IPv4, with IPv6, and with IPv6 alone where the network translates. */
+export function namesOf({ address, addressV6 }) {
+  return {
+    ...(address ? { v4: address, nat64: throughNat64(address) } : {}),
+    ...(addressV6 ? { v6: bracketed(addressV6) } : {}),
+  };
 }
 
 /** The process that carries the packets. */
@@ -141,22 +162,30 @@ class Link {
 }
 
 /**
- * Makes hosts of these names. `delayMs` is what every packet takes; `seed` repeats what happened by chance; `log` is a
+ * Makes hosts of these names, which have IPv4; those given as `{ name, families }` have what is listed of `v4` and `v6`. `delayMs` is what every packet takes; `seed` repeats what happened by chance; `log` is a
  * file to note every packet in; `urgent` runs the hosts ahead of everything else on the machine, with real-time
  * priority; `onEvent(host, event)` is told what happens in pages and processes.
  *
  * Gives `hosts` by name, `link`, `seed`, `moveHost` and `close`, which ends everything; that also happens when this
  * process exits.
  */
-export async function createNetwork(names, { delayMs = 0, seed, log, urgent = false, onEvent } = {}) {
+export async function createNetwork(wanted, { delayMs = 0, seed, log, urgent = false, onEvent } = {}) {
   if (!existsSync(LINK_PROGRAM)) throw new Failure(`${LINK_PROGRAM} is not built`);
   sweep();
   const number = networks++;
   const namespaceOf = (name) => `${PREFIX}-${process.pid}-${number}-${name}`;
   // 15 characters at most.
   const deviceOf = (index) => `${PREFIX}${process.pid}.${number % 100}.${index}`;
-  const addressOf = (index) => `${SUBNET}.${index + 1}`;
-  const ends = names.map((name, index) => `${name}=${deviceOf(index)}@${addressOf(index)}`);
+  const described = wanted.map((one) => (typeof one === "string" ? { name: one, families: ["v4"] } : one));
+  const names = described.map(({ name }) => name);
+  const addressesOf = (index) => ({
+    v4: described[index].families.includes("v4") ? `${SUBNET}.${index + 1}` : undefined,
+    v6: described[index].families.includes("v6") ? `${SUBNET_V6}:${(index + 1).toString(16)}` : undefined,
+  });
+  const ends = names.map((name, index) => {
+    const addresses = Object.values(addressesOf(index)).filter(Boolean);
+    return `${name}=${deviceOf(index)}@${addresses.join(",")}`;
+  });
   const seeding = seed === undefined ? [] : ["--seed", String(seed)];
   const logging = log === undefined ? [] : ["--log", log];
   // The delay must be right whatever else the machine does.
@@ -194,20 +223,25 @@ export async function createNetwork(names, { delayMs = 0, seed, log, urgent = fa
   };
 
   const createHost = async (name, index) => {
-    const [namespace, device, address] = [namespaceOf(name), deviceOf(index), addressOf(index)];
+    const [namespace, device] = [namespaceOf(name), deviceOf(index)];
+    const { v4, v6 } = addressesOf(index);
     const inside = ["-n", namespace];
     await run("ip", ["netns", "add", namespace]);
     await run("ip", ["link", "set", device, "netns", namespace]);
     await run("ip", [...inside, "link", "set", "lo", "up"]);
-    await run("ip", [...inside, "address", "add", `${address}/24`, "dev", device]);
+    if (v4) await run("ip", [...inside, "address", "add", `${v4}/24`, "dev", device]);
     await run("ip", [...inside, "link", "set", device, "txqueuelen", "2000", "up"]);
     // Browsers look for addresses only where a route leads out.
-    await run("ip", [...inside, "route", "add", "default", "dev", device]);
+    if (v4) await run("ip", [...inside, "route", "add", "default", "dev", device]);
+    if (v6) {
+      await run("ip", [...inside, "-6", "address", "add", `${v6}/64`, "dev", device, "nodad"]);
+      await run("ip", [...inside, "-6", "route", "add", "default", "dev", device]);
+    }
     const priority = urgent && ahead ? ["chrt", "--rr", "1"] : [];
     const command = ["netns", "exec", namespace, ...priority, process.execPath, HOST_PROGRAM, profiles];
     const child = spawn("ip", command, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     await once(child, "message");
-    hosts[name] = new Host(child, { name, namespace, device, address, onEvent });
+    hosts[name] = new Host(child, { name, namespace, device, address: v4, addressV6: v6, onEvent });
   };
 
   try {

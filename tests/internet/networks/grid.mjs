@@ -1,0 +1,221 @@
+// Runs cells one after the other in one small internet, whose browsers stay: each cell has pages, profiles and routers of its own.
+import { rmSync } from "node:fs";
+import { findBrowsers } from "../../../scripts/lib/browsers.mjs";
+import { namesOf, temporaryFolder } from "../lib/network.mjs";
+import { startProxy } from "../lib/proxy.mjs";
+import { within } from "../lib/wait.mjs";
+import { World } from "../lib/world.mjs";
+import { clear, enter, HOSTS, hostFor, NETWORKS, share, WEATHERS } from "./kinds.mjs";
+
+/** For the best path to be found. */
+const PATH_MS = 20_000;
+const SLOW_PATH_MS = 60_000;
+/** How long messages go on over it. */
+const TALK_MS = 1_000;
+/** How long a path that must not be there is waited for. */
+const NO_PATH_MS = 5_000;
+const CELL_MS = 180_000;
+const BULK_MS = 500;
+
+/**
+ * What Linux does not do by itself, and other systems do: find out that long packets vanish. Servers that people behind such lines
+ * shall reach need it as well.
+ */
+const FIND_BLACK_HOLES = `
+import { writeFileSync } from "node:fs";
+writeFileSync("/proc/sys/net/ipv4/tcp_mtu_probing", "1");
+`;
+
+/** What is missing on this machine for cells with these browsers, one line each. */
+export const lackOfParts = (kinds) =>
+  findBrowsers(...new Set(kinds), "coturn", "tinyproxy", "openssl", "certutil");
+
+export class Grid {
+  #settings;
+  #world;
+  #folder;
+  #turn;
+  #proxyPort;
+  #browsers = new Map();
+  #rooms = 0;
+
+  /** `turn` is which TURN server, one of `TURN_SERVERS`. */
+  constructor({ turn, seed } = {}) {
+    this.#settings = { turn, seed };
+  }
+
+  async #open() {
+    const { turn, seed } = this.#settings;
+    const world = await World.create({ hosts: HOSTS, kinds: [], seed, tls: true });
+    this.#world = world;
+    this.#folder = temporaryFolder("proxy");
+    this.#turn = await world.startTurn("turn", { kind: turn });
+    this.#proxyPort = await startProxy(world.hosts.proxy, this.#folder);
+    await Promise.all(
+      Object.values(world.hosts).map((host) => host.do("node", { code: FIND_BLACK_HOLES })),
+    );
+    return world;
+  }
+
+  /** Everything is gone; another cell makes it anew. */
+  async close() {
+    await this.#world?.close();
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
+    this.#world = undefined;
+    this.#browsers.clear();
+  }
+
+  /**
+   * Tries one cell. Gives its `path`, how long after joining the first message came (`firstMs`) and the best path was there at
+   * both ends (`bestMs`, not for the relay), `failures`, and the `timeline` of it.
+   */
+  async run(cell) {
+    const began = performance.now();
+    const world = this.#world ?? (await this.#open());
+    world.beginAnew();
+    world.room = `cell-${this.#rooms++}`;
+    const outcome = {};
+    let broken = false;
+    try {
+      await within(CELL_MS, this.#try(world, cell, outcome), "the cell");
+    } catch (error) {
+      broken = true;
+      world.check(false, String(error?.stack ?? error));
+    }
+    const { failures, timeline } = world;
+    // What went on there may go on.
+    if (broken) await this.close();
+    const tookMs = performance.now() - began;
+    return { name: cell.name, ...outcome, failures, timeline: timeline.lines(), tookMs };
+  }
+
+  async #try(world, cell, outcome) {
+    const sides = this.#sides(cell);
+    for (const command of [...clear(), ...this.#commands(cell, sides)]) await world.link(command);
+    const [a, b] = await Promise.all(sides.map((side) => this.#page(side)));
+    const { commands, slow = false } = WEATHERS[cell.weather];
+    for (const command of commands(sides.map(({ host }) => host))) await world.link(command);
+
+    const iceServersOf = ({ names }) => this.#turn.iceServers({ ...transportOf(cell), names: names("turn") });
+    const [forA, forB] = sides.map(iceServersOf);
+    await a.join({ options: { iceServers: forA } });
+    const since = world.note(`${b.name} joins`);
+    await b.join({ options: { iceServers: forB } });
+    const limitMs = slow ? SLOW_PATH_MS : PATH_MS;
+    const ends = [
+      [a, b],
+      [b, a],
+    ];
+    await Promise.all(ends.map(([page, other]) => page.sees(other, "connected", { limitMs })));
+    const firsts = ends.map(([page, other]) =>
+      page.event({ type: "first message", peer: other.id }, { since, limitMs }),
+    );
+    outcome.firstMs = Math.max(...(await Promise.all(firsts)).map(({ at }) => at)) - since;
+
+    if (cell.expected === "relay") await world.sleep(NO_PATH_MS);
+    else await this.#bestPath(world, ends, cell.expected, limitMs);
+    await world.sleep(TALK_MS);
+    if (cell.weather.startsWith("hole")) await this.#sendLongOnes(world, ends);
+    const paths = await Promise.all(ends.map(([page, other]) => pathOf(page, other)));
+    outcome.path = [...new Set(paths)].join(" / ");
+    world.check(
+      outcome.path === cell.expected,
+      `the path is ${outcome.path}, where ${cell.expected} is what there is`,
+    );
+    const before = ["direct", "turn"].slice(0, { direct: 2, turn: 2, relay: 0 }[cell.expected]);
+    for (const [page, other] of ends) {
+      const others = pathsTold(world, page, other).filter(({ path }) => path !== "relay");
+      const strange = others.find(({ path }) => !before.includes(path));
+      world.check(strange === undefined, `${page.name} had the path ${strange?.path}`);
+    }
+    if (outcome.path !== "relay") {
+      const since0 = ends.map(([page, other]) => sinceWhen(world, page, other, outcome.path));
+      outcome.bestMs = Math.max(...since0) - since;
+    }
+    await world.settle([a, b]);
+    await Promise.all([a.close(), b.close()]);
+  }
+
+  /** Each end: its host, what it calls others, and its browser's kind and proxy. */
+  #sides({ left, right, shared, kinds }) {
+    const { hosts } = this.#world;
+    return [left, right].map(({ network, filter }, index) => {
+      const place = ["left", "right"][index];
+      const { families = ["v4"], nat64 = false } = NETWORKS[network];
+      const forms = nat64 ? ["nat64"] : families;
+      const names = (host) => forms.map((form) => namesOf(hosts[host])[form]);
+      const proxy = families.includes("v4") ? hosts.proxy.address : hosts.proxy.addressV6;
+      const host = shared ? { left: "a", right: "b" }[place] : hostFor(network, place);
+      return { host, place, network, filter, names, proxy, proxied: filter === "proxy", kind: kinds[index] };
+    });
+  }
+
+  #commands({ shared }, sides) {
+    if (shared) {
+      const [hosts, filters] = [sides.map(({ host }) => host), sides.map(({ filter }) => filter)];
+      return share(hosts, shared, filters, sides[0].proxy);
+    }
+    return sides.flatMap(({ host, place, network, filter, proxy }) =>
+      enter(host, place, network, filter, proxy),
+    );
+  }
+
+  async #page({ host, kind, names, proxied }) {
+    const key = [host, kind, proxied].join();
+    if (!this.#browsers.has(key)) {
+      const own = namesOf(this.#world.hosts.proxy);
+      const proxy = proxied
+        ? { host: host.endsWith("6") ? own.v6 : own.v4, port: this.#proxyPort }
+        : undefined;
+      this.#browsers.set(key, this.#world.launch(host, kind, { proxy }));
+    }
+    const browser = await this.#browsers.get(key);
+    return this.#world.open(host, { browser, origin: `https://${names("server").at(-1)}` });
+  }
+
+  /** Waits for both ends to have it. If it does not come, that is told by what there is in the end. */
+  async #bestPath(world, ends, wanted, limitMs) {
+    const there = async () => {
+      const paths = await Promise.all(ends.map(([page, other]) => pathOf(page, other)));
+      return paths.every((path) => path === wanted);
+    };
+    try {
+      await world.until(`the path ${wanted}`, there, limitMs);
+    } catch (error) {
+      world.check(false, error.message);
+    }
+  }
+
+  /** Messages that are longer than any packet, both ways. */
+  async #sendLongOnes(world, ends) {
+    const sent = await Promise.all(
+      ends.map(([page, other]) =>
+        page.run((conversation, bulk) => conversation.sendBulk(bulk), { peer: other.id, ms: BULK_MS }),
+      ),
+    );
+    const arrived = async () => {
+      const came = await Promise.all(ends.map(([, other]) => other.run((page) => page.bulkBytes())));
+      return came.every((bytes, index) => bytes === sent[index]);
+    };
+    await world.until("long messages", arrived, SLOW_PATH_MS);
+  }
+}
+
+const transportOf = ({ turn }) => (turn === "none" ? {} : { transport: turn });
+const pathOf = async (page, other) => (await page.run((page) => page.paths()))[other.id];
+
+/** The paths that a page told of, in the order of time. */
+function pathsTold(world, page, other) {
+  const events = ["peer", "path"].flatMap((type) =>
+    world.timeline.events(page.name, { type, peer: other.id }),
+  );
+  const told = events.filter(({ path, state }) => path !== undefined && path !== "connecting" && state !== "left");
+  return told.sort((one, two) => one.at - two.at);
+}
+
+/** When the path that is there now came. */
+function sinceWhen(world, page, other, path) {
+  const told = pathsTold(world, page, other);
+  const last = told.findLastIndex((one) => one.path !== path);
+  return told[last + 1]?.at ?? Number.NaN;
+}
