@@ -1,7 +1,6 @@
 // A certificate authority for one run: its certificate for the servers, and a store that makes browsers believe it. Chromium and
 // Firefox check TURN over TLS as they check https, so one store serves for both.
 import { mkdirSync, writeFileSync } from "node:fs";
-import { isIP } from "node:net";
 import { join } from "node:path";
 import { run } from "../../../scripts/lib/run.mjs";
 
@@ -9,7 +8,7 @@ const DAYS = "2";
 const CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 
 /**
- * Makes everything in a folder. `names` are addresses as URLs have them. Gives `certificateFile` and `keyFile` of a certificate that
+ * Makes everything in a folder. `names` are those of hosts. Gives `certificateFile` and `keyFile` of a certificate that
  * is good for all of them, and `trusted`, a folder with NSS's store of believed authorities.
  */
 export async function createAuthority(folder, names) {
@@ -20,8 +19,7 @@ export async function createAuthority(folder, names) {
   const subject = ["-subj", "/CN=Authority of a small internet"];
   await openssl("req", "-x509", ...CURVE, "-days", DAYS, ...subject, ...extensions, "-keyout", rootKey, "-out", root);
 
-  const addresses = names.map((name) => name.replace(/[[\]]/g, ""));
-  const named = addresses.map((address) => `${isIP(address) ? "IP" : "DNS"}:${address}`);
+  const named = names.map((name) => `DNS:${name}`);
   writeFileSync(file("names"), `subjectAltName=${named.join(",")}\nextendedKeyUsage=serverAuth\n`);
   const [certificateFile, keyFile] = [file("server.pem"), file("server.key")];
   const request = file("server.csr");

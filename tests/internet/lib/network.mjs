@@ -1,7 +1,7 @@
 // Hosts on one machine: network namespaces joined by `test-link`, which does to their packets what networks do.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -108,22 +108,42 @@ class Host {
   }
 }
 
-/** How IPv6 addresses stand in URLs. */
-const bracketed = (address) => `[${address}]`;
-
-/** How a host with only IPv6 writes an address of IPv4, as URLs have it, where the network translates (RFC 6052). */
+/** How a host with only IPv6 writes an address of IPv4, where the network translates (RFC 6052). */
 function throughNat64(address) {
   const [a, b, c, d] = address.split(".").map(Number);
   const group = (high, low) => (high * 256 + low).toString(16);
-  return bracketed(`64:ff9b::${group(a, b)}:${group(c, d)}`);
+  return `64:ff9b::${group(a, b)}:${group(c, d)}`;
 }
 
-/** What a host is called in URLs: by those with IPv4, with IPv6, and with IPv6 alone where the network translates. */
-export function namesOf({ address, addressV6 }) {
+/**
+ * What a host is called, as the others find it in their `/etc/hosts`: by those with IPv4, with IPv6, and with IPv6 alone where the
+ * network translates.
+ */
+export function namesOf({ name, address, addressV6 }) {
   return {
-    ...(address ? { v4: address, nat64: throughNat64(address) } : {}),
-    ...(addressV6 ? { v6: bracketed(addressV6) } : {}),
+    ...(address ? { v4: `${name}-v4.test`, nat64: `${name}-nat64.test` } : {}),
+    ...(addressV6 ? { v6: `${name}-v6.test` } : {}),
   };
+}
+
+/** The addresses behind those names, as URLs have them. */
+export function addressesOf({ address, addressV6 }) {
+  return {
+    ...(address ? { v4: address, nat64: `[${throughNat64(address)}]` } : {}),
+    ...(addressV6 ? { v6: `[${addressV6}]` } : {}),
+  };
+}
+
+/** The `/etc/hosts` of all. */
+function hostsFile(all) {
+  const lines = all.flatMap((host) => {
+    const { v4, nat64, v6 } = namesOf(host);
+    return [
+      ...(v4 ? [`${host.address} ${v4}`, `${throughNat64(host.address)} ${nat64}`] : []),
+      ...(v6 ? [`${host.addressV6} ${v6}`] : []),
+    ];
+  });
+  return ["127.0.0.1 localhost", "::1 localhost", ...lines, ""].join("\n");
 }
 
 /** The process that carries the packets. */
@@ -178,12 +198,12 @@ export async function createNetwork(wanted, { delayMs = 0, seed, log, urgent = f
   const deviceOf = (index) => `${PREFIX}${process.pid}.${number % 100}.${index}`;
   const described = wanted.map((one) => (typeof one === "string" ? { name: one, families: ["v4"] } : one));
   const names = described.map(({ name }) => name);
-  const addressesOf = (index) => ({
+  const familiesOf = (index) => ({
     v4: described[index].families.includes("v4") ? `${SUBNET}.${index + 1}` : undefined,
     v6: described[index].families.includes("v6") ? `${SUBNET_V6}:${(index + 1).toString(16)}` : undefined,
   });
   const ends = names.map((name, index) => {
-    const addresses = Object.values(addressesOf(index)).filter(Boolean);
+    const addresses = Object.values(familiesOf(index)).filter(Boolean);
     return `${name}=${deviceOf(index)}@${addresses.join(",")}`;
   });
   const seeding = seed === undefined ? [] : ["--seed", String(seed)];
@@ -194,6 +214,14 @@ export async function createNetwork(wanted, { delayMs = 0, seed, log, urgent = f
   const [program, ...args] = ahead ? ["chrt", "--rr", "2", ...linkCommand] : linkCommand;
   const link = new Link(program, args);
   const profiles = temporaryFolder("profiles");
+  const addressed = names.map((name, index) => ({
+    name,
+    address: familiesOf(index).v4,
+    addressV6: familiesOf(index).v6,
+  }));
+  writeFileSync(join(profiles, "hosts"), hostsFile(addressed));
+  // There is no name server, and nobody shall wait for one: this one refuses at once.
+  writeFileSync(join(profiles, "resolv.conf"), "nameserver 127.0.0.1\n");
   const hosts = {};
 
   const clean = () => {
@@ -224,7 +252,7 @@ export async function createNetwork(wanted, { delayMs = 0, seed, log, urgent = f
 
   const createHost = async (name, index) => {
     const [namespace, device] = [namespaceOf(name), deviceOf(index)];
-    const { v4, v6 } = addressesOf(index);
+    const { v4, v6 } = familiesOf(index);
     const inside = ["-n", namespace];
     await run("ip", ["netns", "add", namespace]);
     await run("ip", ["link", "set", device, "netns", namespace]);
@@ -238,7 +266,11 @@ export async function createNetwork(wanted, { delayMs = 0, seed, log, urgent = f
       await run("ip", [...inside, "-6", "route", "add", "default", "dev", device]);
     }
     const priority = urgent && ahead ? ["chrt", "--rr", "1"] : [];
-    const command = ["netns", "exec", namespace, ...priority, process.execPath, HOST_PROGRAM, profiles];
+    // `ip` gives what it runs mounts of its own.
+    const mounts = ["hosts", "resolv.conf"].map((file) => `mount --bind "$0/${file}" /etc/${file}`);
+    const knowing = ["sh", "-c", [...mounts, 'exec "$@"'].join(" && "), profiles];
+    const program = [...priority, process.execPath, HOST_PROGRAM, profiles];
+    const command = ["netns", "exec", namespace, ...knowing, ...program];
     const child = spawn("ip", command, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     await once(child, "message");
     hosts[name] = new Host(child, { name, namespace, device, address: v4, addressV6: v6, onEvent });

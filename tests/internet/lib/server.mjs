@@ -14,7 +14,7 @@ export class Server {
   #process;
   #certificate;
 
-  /** With a certificate, it is also found by https under the `names`, addresses as they stand in an origin. */
+  /** With a certificate, it is also found by https under these `names`. */
   constructor(world, host, { www, logLevel = "warn", certificate, names = [] }) {
     this.#world = world;
     this.#host = host;

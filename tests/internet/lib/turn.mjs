@@ -1,5 +1,5 @@
 // A STUN and TURN server at a host, with one user, and relaying to everybody in this network.
-import { namesOf } from "./network.mjs";
+import { addressesOf, namesOf } from "./network.mjs";
 
 const PORT = 3478;
 /** That of https, which is all that some networks let through. */
@@ -28,24 +28,26 @@ async function startCoturn(host, { certificate }) {
   await host.do("serve", { program, args, ready });
 }
 
-/** What clients are told, by how they reach it. */
+/** What clients are told, by how they reach it. Firefox takes TURN over TLS only by a name. */
 const TRANSPORTS = {
-  udp: (name) => `turn:${name}:${PORT}?transport=udp`,
-  tcp: (name) => `turn:${name}:${PORT}?transport=tcp`,
-  tls: (name) => `turns:${name}:${TLS_PORT}?transport=tcp`,
+  udp: ({ address }) => `turn:${address}:${PORT}?transport=udp`,
+  tcp: ({ address }) => `turn:${address}:${PORT}?transport=tcp`,
+  tls: ({ name }) => `turns:${name}:${TLS_PORT}?transport=tcp`,
 };
 
 /**
- * Starts it, by TLS as well where there is a certificate. It ends with its host. Gives `iceServers({ transport, names })`, what
- * pages are given: STUN, and TURN over `udp`, `tcp` or `tls`, if any. `names` are of those that the host has in URLs, that of IPv4
- * unless told otherwise.
+ * Starts it, by TLS as well where there is a certificate. It ends with its host. Gives `iceServers({ transport, forms })`, what
+ * pages are given: STUN, and TURN over `udp`, `tcp` or `tls`, if any. `forms` are those of its addresses that they reach: `v4`,
+ * `v6`, `nat64`.
  */
 export async function startTurn(host, { kind = "coturn", certificate } = {}) {
   await SERVERS[kind](host, { certificate });
-  const iceServers = ({ transport, names = [namesOf(host).v4] }) => {
-    const stun = { urls: names.map((name) => `stun:${name}:${PORT}`) };
+  const [names, addresses] = [namesOf(host), addressesOf(host)];
+  const iceServers = ({ transport, forms = ["v4"] }) => {
+    // Chromium looks names up as "name.", and such are not in its hosts' file.
+    const stun = { urls: forms.map((form) => `stun:${addresses[form]}:${PORT}`) };
     if (transport === undefined) return [stun];
-    const urls = names.map(TRANSPORTS[transport]);
+    const urls = forms.map((form) => TRANSPORTS[transport]({ name: names[form], address: addresses[form] }));
     return [stun, { urls, username: USER, credential: PASSWORD }];
   };
   return { iceServers };

@@ -95,10 +95,10 @@ export class World {
     this.#names.set(id, name);
   }
 
-  /** Gives the link a command; gives the time. */
-  async link(command) {
+  /** Gives the link a command; gives the time. What is not worth a line is `silent`. */
+  async link(command, { silent = false } = {}) {
     await this.#network.link.tell(command);
-    return this.note(`link: ${command}`);
+    return silent ? Date.now() : this.note(`link: ${command}`);
   }
 
   linkStats = () => this.#network.link.tell("stats");

@@ -1,7 +1,7 @@
 // Runs cells one after the other in one small internet, whose browsers stay: each cell has pages, profiles and routers of its own.
 import { rmSync } from "node:fs";
 import { findBrowsers } from "../../../scripts/lib/browsers.mjs";
-import { namesOf, temporaryFolder } from "../lib/network.mjs";
+import { addressesOf, namesOf, temporaryFolder } from "../lib/network.mjs";
 import { startProxy } from "../lib/proxy.mjs";
 import { within } from "../lib/wait.mjs";
 import { World } from "../lib/world.mjs";
@@ -91,12 +91,13 @@ export class Grid {
 
   async #try(world, cell, outcome) {
     const sides = this.#sides(cell);
-    for (const command of [...clear(), ...this.#commands(cell, sides)]) await world.link(command);
+    for (const command of clear()) await world.link(command, { silent: true });
+    for (const command of this.#commands(cell, sides)) await world.link(command);
     const [a, b] = await Promise.all(sides.map((side) => this.#page(side)));
     const { commands, slow = false } = WEATHERS[cell.weather];
     for (const command of commands(sides.map(({ host }) => host))) await world.link(command);
 
-    const iceServersOf = ({ names }) => this.#turn.iceServers({ ...transportOf(cell), names: names("turn") });
+    const iceServersOf = ({ forms }) => this.#turn.iceServers({ ...transportOf(cell), forms });
     const [forA, forB] = sides.map(iceServersOf);
     await a.join({ options: { iceServers: forA } });
     const since = world.note(`${b.name} joins`);
@@ -136,17 +137,16 @@ export class Grid {
     await Promise.all([a.close(), b.close()]);
   }
 
-  /** Each end: its host, what it calls others, and its browser's kind and proxy. */
+  /** Each end: its host, by which form of addresses it finds others, and its browser's kind and proxy. */
   #sides({ left, right, shared, kinds }) {
     const { hosts } = this.#world;
     return [left, right].map(({ network, filter }, index) => {
       const place = ["left", "right"][index];
       const { families = ["v4"], nat64 = false } = NETWORKS[network];
       const forms = nat64 ? ["nat64"] : families;
-      const names = (host) => forms.map((form) => namesOf(hosts[host])[form]);
       const proxy = families.includes("v4") ? hosts.proxy.address : hosts.proxy.addressV6;
       const host = shared ? { left: "a", right: "b" }[place] : hostFor(network, place);
-      return { host, place, network, filter, names, proxy, proxied: filter === "proxy", kind: kinds[index] };
+      return { host, place, network, filter, forms, proxy, proxied: filter === "proxy", kind: kinds[index] };
     });
   }
 
@@ -160,17 +160,16 @@ export class Grid {
     );
   }
 
-  async #page({ host, kind, names, proxied }) {
+  async #page({ host, kind, forms, proxied }) {
     const key = [host, kind, proxied].join();
     if (!this.#browsers.has(key)) {
-      const own = namesOf(this.#world.hosts.proxy);
-      const proxy = proxied
-        ? { host: host.endsWith("6") ? own.v6 : own.v4, port: this.#proxyPort }
-        : undefined;
+      const own = addressesOf(this.#world.hosts.proxy);
+      const proxy = proxied ? { host: own[forms.at(-1)], port: this.#proxyPort } : undefined;
       this.#browsers.set(key, this.#world.launch(host, kind, { proxy }));
     }
     const browser = await this.#browsers.get(key);
-    return this.#world.open(host, { browser, origin: `https://${names("server").at(-1)}` });
+    const server = namesOf(this.#world.hosts.server)[forms.at(-1)];
+    return this.#world.open(host, { browser, origin: `https://${server}` });
   }
 
   /** Waits for both ends to have it. If it does not come, that is told by what there is in the end. */

@@ -2,6 +2,7 @@
 
 /** Public addresses of routers, by the place of the host behind them. */
 const PUBLIC = { left: ["10.77.0.200", "10.77.0.210"], right: ["10.77.0.201", "10.77.0.211"] };
+const SHARED_PUBLIC = "10.77.0.230";
 const NAT64 = "10.77.0.220";
 
 /**
@@ -47,6 +48,10 @@ export const WEATHERS = {
     title: "packets over 1280 bytes vanish",
     commands: (hosts) => hosts.map((host) => `hole ${host} 1280`),
     slow: true,
+  },
+  "hole-1280-clamped": {
+    title: "the same, but TCP sends none",
+    commands: (hosts) => hosts.map((host) => `hole ${host} 1280 clamp`),
   },
 };
 
@@ -105,7 +110,7 @@ export function share(hosts, shared, filters, proxy) {
   const { hairpin = false, isolated = false } = SHARED[shared];
   const words = [hairpin && "hairpin", isolated && "isolated"].filter(Boolean);
   return [
-    ["router shared cone", PUBLIC.left[0], ...words].join(" "),
+    ["router shared cone", SHARED_PUBLIC, ...words].join(" "),
     ...hosts.map((host) => `behind ${host} shared`),
     ...hosts.flatMap((host, index) => restrict(host, filters[index], proxy)),
   ];

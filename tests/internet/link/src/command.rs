@@ -39,6 +39,7 @@ pub(crate) enum Command {
     Hole {
         host: String,
         bytes: Option<usize>,
+        clamp: bool,
     },
     Firewall {
         host: String,
@@ -100,10 +101,10 @@ impl Command {
                 let only = port.or_else(|_| parse_address(what).map(Only::Address))?;
                 Ok(Self::Only { host: owned(host), only: Some(only) })
             }
-            ["hole", host, "off"] => Ok(Self::Hole { host: owned(host), bytes: None }),
-            ["hole", host, bytes] => {
+            ["hole", host, "off"] => Ok(Self::Hole { host: owned(host), bytes: None, clamp: false }),
+            ["hole", host, bytes, clamp @ ..] if matches!(clamp, [] | ["clamp"]) => {
                 let bytes = bytes.parse().map_err(|_| format!("{bytes} are no bytes"))?;
-                Ok(Self::Hole { host: owned(host), bytes: Some(bytes) })
+                Ok(Self::Hole { host: owned(host), bytes: Some(bytes), clamp: !clamp.is_empty() })
             }
             ["firewall", host, "on"] => Ok(Self::Firewall { host: owned(host), on: true }),
             ["firewall", host, "off"] => Ok(Self::Firewall { host: owned(host), on: false }),
@@ -213,7 +214,11 @@ mod tests {
         }
         assert_eq!(
             Command::parse("hole a 1280"),
-            Ok(Command::Hole { host: "a".to_owned(), bytes: Some(1280) })
+            Ok(Command::Hole { host: "a".to_owned(), bytes: Some(1280), clamp: false })
+        );
+        assert_eq!(
+            Command::parse("hole a 1280 clamp"),
+            Ok(Command::Hole { host: "a".to_owned(), bytes: Some(1280), clamp: true })
         );
         assert_eq!(
             Command::parse("nat64 cone 10.0.0.9"),
@@ -239,6 +244,7 @@ mod tests {
             "only a",
             "only a 70000",
             "hole a wide",
+            "hole a 1280 square",
             "firewall a",
             "nat64 cone ::1",
         ] {

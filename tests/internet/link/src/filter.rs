@@ -26,6 +26,8 @@ pub(crate) struct Filter {
     pub(crate) only: Option<Only>,
     /// Longer packets vanish, and nobody is told.
     pub(crate) hole: Option<usize>,
+    /// But TCP connections are made so that they have none.
+    pub(crate) clamp: bool,
     /// Whom the host wrote to, where only they may write back: protocol, the host's end, theirs.
     contacted: Option<HashSet<(u8, Endpoint, Endpoint)>>,
 }
@@ -34,6 +36,13 @@ impl Filter {
     /// Lets in only answers, or everything again.
     pub(crate) fn set_firewall(&mut self, on: bool) {
         self.contacted = on.then(HashSet::new);
+    }
+
+    /// Changes what a router changes on the way.
+    pub(crate) fn adjust(&self, packet: &mut [u8]) {
+        if let Some(bytes) = self.hole.filter(|_| self.clamp) {
+            packet::clamp(packet, bytes);
+        }
     }
 
     /// Whether a packet passes. In both directions it is as the host sees it, not as those do who are beyond a router.

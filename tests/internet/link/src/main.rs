@@ -20,7 +20,8 @@
 //! down HOST / up HOST         cuts a host off / joins it again; packets under way to it are lost
 //! drop-udp HOST on|off        drops UDP from and to the host, as some company networks do
 //! only HOST PORT|ADDRESS|off  nothing passes but TCP to this port of others, or what is from and to this address (a proxy)
-//! hole HOST BYTES|off         longer packets from and to the host vanish, and nobody is told
+//! hole HOST BYTES|off [clamp] longer packets from and to the host vanish, and nobody is told. With `clamp`, a router sees to it
+//!                             that TCP connections send none, as most do before a narrow line
 //! firewall HOST on|off        only answers reach the host: from an address and port that it wrote to
 //! address HOST ADDRESS        the host is found under another address of that family from now on
 //! nat HOST off|KIND [PUBLIC-ADDRESS]      the host is behind a router of its own, which is called as the host

@@ -87,8 +87,9 @@ impl Net {
     }
 
     /// Takes a packet that a host sent.
-    pub(crate) fn enter(&mut self, from: usize, packet: Vec<u8>, now: Instant) {
+    pub(crate) fn enter(&mut self, from: usize, mut packet: Vec<u8>, now: Instant) {
         let host = &mut self.hosts[from];
+        host.filter.adjust(&mut packet);
         if !host.passes(&packet, Direction::Out) {
             return;
         }
@@ -121,6 +122,7 @@ impl Net {
         // Multicast and the like have no receiver here, as on the internet.
         let Some(to) = self.routes.carry(&self.places, from, &mut packet) else { return };
         let host = &mut self.hosts[to];
+        host.filter.adjust(&mut packet);
         if !host.passes(&packet, Direction::In) {
             return;
         }
@@ -166,7 +168,10 @@ impl Net {
             Command::Cut { host, cut } => self.host(&host)?.cut = cut,
             Command::DropUdp { host, drop } => self.host(&host)?.filter.drop_udp = drop,
             Command::Only { host, only } => self.host(&host)?.filter.only = only,
-            Command::Hole { host, bytes } => self.host(&host)?.filter.hole = bytes,
+            Command::Hole { host, bytes, clamp } => {
+                let filter = &mut self.host(&host)?.filter;
+                (filter.hole, filter.clamp) = (bytes, clamp);
+            }
             Command::Firewall { host, on } => self.host(&host)?.filter.set_firewall(on),
             Command::Address { host, address } => {
                 let place = self.place(&host)?;

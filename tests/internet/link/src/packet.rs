@@ -118,6 +118,38 @@ pub(crate) fn translate(packet: &[u8], from: Endpoint, to: Endpoint) -> Option<V
     Some(translated)
 }
 
+/// Lowers what the first packet of a TCP connection says of how much its sender takes at once, so that no packet to it is longer
+/// than `bytes`; routers before a narrow line do so ("MSS clamping").
+pub(crate) fn clamp(packet: &mut [u8], bytes: usize) {
+    const SYN: u8 = 2;
+    const MAXIMUM_SEGMENT: u8 = 2;
+    let header = header_bytes(packet);
+    let Some([offset, flags]) = packet.get(header + 12..header + 14) else { return };
+    if protocol(packet) != TCP || flags & SYN == 0 {
+        return;
+    }
+    let end = header + usize::from(offset >> 4) * 4;
+    let most = u16::try_from(bytes.saturating_sub(header + 20)).unwrap_or(u16::MAX);
+    let mut at = header + 20;
+    // Options: a kind, then a length; the first two kinds are that one byte.
+    while at < end.min(packet.len()) {
+        match packet[at..] {
+            [0, ..] => return,
+            [1, ..] => at += 1,
+            [MAXIMUM_SEGMENT, 4, high, low, ..] => {
+                let lowered = u16::from_be_bytes([high, low]).min(most);
+                packet[at + 2..at + 4].copy_from_slice(&lowered.to_be_bytes());
+                packet[header + 16..header + 18].fill(0);
+                let Some(sum) = body_sum(packet) else { return };
+                packet[header + 16..header + 18].copy_from_slice(&(!sum).to_be_bytes());
+                return;
+            }
+            [_, length, ..] if length >= 2 => at += usize::from(length),
+            _ => return,
+        }
+    }
+}
+
 fn header_bytes(packet: &[u8]) -> usize {
     if is_v6(packet) { V6_HEADER_BYTES } else { usize::from(packet.first().unwrap_or(&0) & 0x0f) * 4 }
 }
@@ -396,6 +428,32 @@ pub(crate) mod tests {
         assert_eq!(translate(&packet, FROM, TO), None, "the same family");
         assert_eq!(translate(&packet, FROM, TO_V6), None, "two families");
         assert_eq!(translate(&packet[..20], FROM_V6, TO_V6), None, "no ports");
+    }
+
+    #[test]
+    fn what_a_tcp_connection_takes_at_once_is_lowered() {
+        for (from, to, header) in [(FROM, TO, 20), (FROM_V6, TO_V6, 40)] {
+            let mut packet = tcp_packet(from, to);
+            // A header of 28 bytes that begins a connection, and in it something else, then 1460 bytes.
+            packet[header + 12..header + 14].copy_from_slice(&[7 << 4, 2]);
+            packet.truncate(header + 20);
+            packet.extend([1, 3, 3, 7, 2, 4, 5, 180]);
+            let at = header + 26;
+            let most = |packet: &[u8]| u16_at(packet, at);
+            clamp(&mut packet, 1500);
+            assert_eq!(most(&packet), Some(1480.min(1500 - header as u16 - 20).min(1460)));
+            clamp(&mut packet, 1280);
+            assert_eq!(most(&packet), Some(1280 - header as u16 - 20));
+            assert_eq!(body_sum(&packet), Some(0xffff));
+            let mut later = packet.clone();
+            later[header + 13] = 16;
+            let before = later.clone();
+            clamp(&mut later, 1000);
+            assert_eq!(later, before, "not the first packet");
+            for bytes in 0..packet.len() {
+                clamp(&mut packet[..bytes].to_vec(), 1000);
+            }
+        }
     }
 
     #[test]
