@@ -15,9 +15,26 @@ export async function createAuthority(folder, names) {
   const file = (name) => join(folder, name);
   const openssl = (...args) => run(process.env.OPENSSL_PATH, args, { show: "never" });
   const [root, rootKey] = [file("root.pem"), file("root.key")];
-  const extensions = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"];
+  const extensions = [
+    "-addext",
+    "basicConstraints=critical,CA:TRUE",
+    "-addext",
+    "keyUsage=critical,keyCertSign",
+  ];
   const subject = ["-subj", "/CN=Authority of a small internet"];
-  await openssl("req", "-x509", ...CURVE, "-days", DAYS, ...subject, ...extensions, "-keyout", rootKey, "-out", root);
+  await openssl(
+    "req",
+    "-x509",
+    ...CURVE,
+    "-days",
+    DAYS,
+    ...subject,
+    ...extensions,
+    "-keyout",
+    rootKey,
+    "-out",
+    root,
+  );
 
   const named = names.map((name) => `DNS:${name}`);
   writeFileSync(file("names"), `subjectAltName=${named.join(",")}\nextendedKeyUsage=serverAuth\n`);
@@ -29,7 +46,8 @@ export async function createAuthority(folder, names) {
 
   const trusted = file("trusted");
   mkdirSync(trusted);
-  const certutil = (...args) => run(process.env.CERTUTIL_PATH, [...args, "-d", `sql:${trusted}`], { show: "never" });
+  const certutil = (...args) =>
+    run(process.env.CERTUTIL_PATH, [...args, "-d", `sql:${trusted}`], { show: "never" });
   await certutil("-N", "--empty-password");
   await certutil("-A", "-n", "small internet", "-t", "C,,", "-i", root);
   return { folder, certificateFile, keyFile, trusted };

@@ -33,7 +33,14 @@ export class Server {
     this.#process = process;
     if (this.#certificate !== undefined) {
       const { certificateFile, keyFile } = this.#certificate;
-      const args = [TLS_PROGRAM, certificateFile, keyFile, String(TLS_PORT), this.#host.address, String(PORT)];
+      const args = [
+        TLS_PROGRAM,
+        certificateFile,
+        keyFile,
+        String(TLS_PORT),
+        this.#host.address,
+        String(PORT),
+      ];
       await this.#host.do("serve", { program: globalThis.process.execPath, args, ready: "ready" });
       // It stays when the server is killed, as such a proxy does.
       this.#certificate = undefined;

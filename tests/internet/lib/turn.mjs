@@ -12,7 +12,14 @@ export const TURN_SERVERS = Object.keys(SERVERS);
 
 async function startCoturn(host, { certificate }) {
   const tls = certificate
-    ? ["--cert", certificate.certificateFile, "--pkey", certificate.keyFile, "--tls-listening-port", String(TLS_PORT)]
+    ? [
+        "--cert",
+        certificate.certificateFile,
+        "--pkey",
+        certificate.keyFile,
+        "--tls-listening-port",
+        String(TLS_PORT),
+      ]
     : ["--no-tls"];
   const addresses = [host.address, host.addressV6].filter(Boolean);
   const args = [

@@ -67,7 +67,9 @@ const STRICT = Object.keys(FILTERS).filter((filter) => filter !== "free");
 
 /** A kind of TURN that the filters of both let nobody reach is none; that it is so is tried with a cone. */
 const usable = (filters, turn, pair) =>
-  turn === "none" || pair === "cone-cone" || filters.some((filter) => filter !== "free" && lets(filter, turn));
+  turn === "none" ||
+  pair === "cone-cone" ||
+  filters.some((filter) => filter !== "free" && lets(filter, turn));
 
 const grid = [
   ...FREE_PAIRS.flatMap((pair) => freeTurns(pair).map((turn) => cell(pair, ["free", "free"], turn))),
@@ -120,7 +122,7 @@ export const cells = [...grid, ...FIREFOX];
 export const few = [
   "open-symmetric/free-free/none",
   "full-address/free-free/none",
-  "cone-double/free-free/udp",
+  "cone-double/free-free/none",
   "symmetric-symmetric/free-free/none",
   "symmetric-symmetric/free-free/udp",
   "hairpin/free-free/none",

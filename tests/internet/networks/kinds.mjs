@@ -19,7 +19,12 @@ export const NETWORKS = {
   double: { title: "two routers in series", routers: ["cone", "cone"] },
   v6: { title: "IPv6 only, firewall", families: ["v6"], firewall: true },
   nat64: { title: "IPv6 only, servers by NAT64", families: ["v6"], firewall: true, nat64: true },
-  dual: { title: "both families, cone and firewall", families: ["v4", "v6"], routers: ["cone"], firewall: true },
+  dual: {
+    title: "both families, cone and firewall",
+    families: ["v4", "v6"],
+    routers: ["cone"],
+    firewall: true,
+  },
 };
 
 /** Two hosts behind one router, which is a port-restricted cone. */
@@ -58,9 +63,11 @@ export const WEATHERS = {
 /** The host that stands for such a network at a place: hosts keep their families. */
 export function hostFor(network, place) {
   const families = (NETWORKS[network]?.families ?? ["v4"]).join("+");
-  return { v4: { left: "a", right: "b" }, v6: { left: "a6", right: "b6" }, "v4+v6": { left: "d", right: "d" } }[
-    families
-  ][place];
+  return {
+    v4: { left: "a", right: "b" },
+    v6: { left: "a6", right: "b6" },
+    "v4+v6": { left: "d", right: "d" },
+  }[families][place];
 }
 
 /** All hosts of the grid besides the server. */
@@ -117,6 +124,10 @@ export function share(hosts, shared, filters, proxy) {
 }
 
 function restrict(host, filter, proxy) {
-  const commands = { blocked: `drop-udp ${host} on`, 443: `only ${host} 443`, proxy: `only ${host} ${proxy}` };
+  const commands = {
+    blocked: `drop-udp ${host} on`,
+    443: `only ${host} 443`,
+    proxy: `only ${host} ${proxy}`,
+  };
   return filter === "free" ? [] : [commands[filter]];
 }
