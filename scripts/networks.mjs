@@ -5,6 +5,7 @@
 //   --few              only those that `npm test` runs; likewise
 //   --browsers A,B     only cells with these browsers
 //   --turn NAME        the TURN server
+//   --lanes N          so many at a time, each in a small internet of its own (2)
 //   --no-build         runs with what is already built
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -29,6 +30,7 @@ function options() {
       few: { type: "boolean", default: false },
       browsers: { type: "string" },
       turn: { type: "string", default: TURN_SERVERS[0] },
+      lanes: { type: "string", default: "2" },
       "no-build": { type: "boolean", default: false },
     },
   });
@@ -40,7 +42,9 @@ function options() {
       named.test(name) && (values.browsers === undefined || kinds.join() === values.browsers),
   );
   if (wanted.length === 0) throw new Failure("no such cells: see npm run networks -- --list");
-  return { ...values, wanted, all: wanted.length === cells.length };
+  const lanes = Number(values.lanes);
+  if (!(lanes >= 1 && lanes <= 8)) throw new Failure(`not ${values.lanes} lanes: 1 to 8`);
+  return { ...values, lanes, wanted, all: wanted.length === cells.length };
 }
 
 function write(outcomes) {
@@ -55,7 +59,7 @@ function write(outcomes) {
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
 
 await main(async () => {
-  const { list, wanted, all, turn, "no-build": noBuild } = options();
+  const { list, wanted, all, turn, lanes, "no-build": noBuild } = options();
   if (list) {
     for (const { name, expected } of wanted) console.log(`${name}  ${expected}`);
     return;
@@ -68,20 +72,24 @@ await main(async () => {
   if (lack) throw new Failure(`networks cannot be made here: ${lack}`);
   const [missing] = await lackOfParts(wanted.flatMap(({ kinds }) => kinds));
   if (missing) throw new Failure(missing);
-  const grid = new Grid({ turn });
   const outcomes = new Map();
-  try {
-    for (const [index, cell] of wanted.entries()) {
-      const outcome = await grid.run(cell);
-      outcomes.set(cell.name, outcome);
-      const took = `${(outcome.tookMs / 1000).toFixed(1)} s`;
-      say(`${index + 1} of ${wanted.length}: ${cell.name}: ${cellText(outcome)} (${took})`);
-      if (outcome.failures.length > 0)
-        console.log(["", ...outcome.timeline, "", ...outcome.failures, ""].join("\n"));
+  const queue = [...wanted];
+  const lane = async () => {
+    const grid = new Grid({ turn });
+    try {
+      for (let cell = queue.shift(); cell !== undefined; cell = queue.shift()) {
+        const outcome = await grid.run(cell);
+        outcomes.set(cell.name, outcome);
+        const took = `${(outcome.tookMs / 1000).toFixed(1)} s`;
+        say(`${outcomes.size} of ${wanted.length}: ${cell.name}: ${cellText(outcome)} (${took})`);
+        if (outcome.failures.length > 0)
+          console.log(["", ...outcome.timeline, "", ...outcome.failures, ""].join("\n"));
+      }
+    } finally {
+      await grid.close();
     }
-  } finally {
-    await grid.close();
-  }
+  };
+  await Promise.all(Array.from({ length: Math.min(lanes, wanted.length) }, lane));
   console.log(`\n${tableOf(wanted, outcomes)}\n`);
   if (all) write(outcomes);
   const failed = wanted.filter(({ name }) => outcomes.get(name).failures.length > 0);

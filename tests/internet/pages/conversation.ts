@@ -255,7 +255,13 @@ const conversation = {
     return all
       .filter(({ type }) => type === "candidate-pair")
       .map((pair) => {
-        const counts = ["requestsSent", "responsesReceived", "requestsReceived", "responsesSent", "bytesSent"];
+        const counts = [
+          "requestsSent",
+          "responsesReceived",
+          "requestsReceived",
+          "responsesSent",
+          "bytesSent",
+        ];
         const told = counts.map((name) => `${name}=${pair[name]}`).join(" ");
         const ends = `${named(pair.localCandidateId)} - ${named(pair.remoteCandidateId)}`;
         return `${ends} ${pair.state}${pair.nominated ? " nominated" : ""} priority=${pair.priority} ${told}`;
