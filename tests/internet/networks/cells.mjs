@@ -122,7 +122,7 @@ export const cells = [...grid, ...FIREFOX];
 export const few = [
   "open-symmetric/free-free/none",
   "full-address/free-free/none",
-  "cone-double/free-free/none",
+  "cone-double/free-free/udp",
   "symmetric-symmetric/free-free/none",
   "symmetric-symmetric/free-free/udp",
   "hairpin/free-free/none",

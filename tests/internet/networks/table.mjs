@@ -17,8 +17,8 @@ export function cellText({ path, firstMs, bestMs, failures }) {
 
 function titleOf({ pair, filters, weather, kinds }) {
   const ends = pair.map((network, index) => {
-    const filter = filters[index] === "free" ? "" : `, ${FILTERS[filters[index]].title}`;
-    return pair.length === 1 ? `${network}${filter}` : `${network}${filter}`;
+    const filter = filters[index];
+    return filter === "free" ? network : `${network}, ${FILTERS[filter].title}`;
   });
   const line = WEATHERS[weather].title;
   const browsers = kinds.every((kind) => kind === "chromium") ? "" : kinds.join(", ");
