@@ -118,13 +118,16 @@ export class Grid {
     if (cell.weather.startsWith("hole")) await this.#sendLongOnes(world, ends);
     // On a busy machine messages may have gone by the relay for a moment.
     const found = await this.#comeTo(world, ends, cell.expected, world.failures.length > 0 ? 0 : limitMs);
-    outcome.path = [...new Set(found.map(({ path }) => path))].join(" / ");
+    outcome.path = together(found);
     if (cell.expected === "relay") {
       for (const [page, other] of ends) {
         const strange = pathsTold(world, page, other).find(({ path }) => path !== "relay");
         world.check(strange === undefined, `${page.name} had the path ${strange?.path}`);
       }
-    } else outcome.bestMs = Math.max(...ends.map((end) => sinceWhen(world, ...end, outcome.path))) - since;
+    } else {
+      const came = ends.map((end, index) => sinceWhen(world, ...end, found[index].said));
+      outcome.bestMs = Math.max(...came) - since;
+    }
     await world.settle([a, b]);
     await Promise.all([a.close(), b.close()]);
   }
@@ -169,7 +172,7 @@ export class Grid {
     let found = [];
     const there = async () => {
       found = await Promise.all(ends.map(([page, other]) => pathOf(page, other)));
-      return found.every(({ said, path }) => said === wanted && path === wanted);
+      return together(found) === wanted && found.every(({ said, path }) => said === path);
     };
     try {
       await world.until(`the path ${wanted}`, there, limitMs);
@@ -204,6 +207,19 @@ export class Grid {
 }
 
 const transportOf = ({ turn }) => (turn === "none" ? {} : { transport: turn });
+
+/**
+ * The path between two ends, from what each knows. An end that hears of the other one's address at the TURN server by a check, before
+ * it is told that it is one, takes it for any address (`prflx`).
+ */
+function together(found) {
+  const paths = new Set(found.map(({ path }) => path));
+  if (paths.has("turn") && paths.has("direct")) {
+    const unknowing = found.filter(({ path }) => path === "direct");
+    if (unknowing.every(({ candidates }) => candidates.endsWith("prflx"))) paths.delete("direct");
+  }
+  return [...paths].join(" / ");
+}
 
 /** The path to a peer as a page says it, and as the connection's candidates show it. */
 async function pathOf(page, other) {
