@@ -127,6 +127,9 @@ impl fmt::Debug for Candidate {
     }
 }
 
+/// What Chromium says itself of the network of pages that may not use the microphone.
+const COST: &str = " network-cost 999";
+
 impl Candidate {
     /// Reads `candidate:...` or `a=candidate:...`, as `RTCIceCandidate.candidate` and SDP have it.
     ///
@@ -145,7 +148,7 @@ impl Candidate {
     /// assert_eq!(candidate.kind(), CandidateKind::Srflx);
     /// assert_eq!(
     ///     candidate.to_line(),
-    ///     "candidate:1 1 udp 1685987327 203.0.113.7 46954 typ srflx raddr 0.0.0.0 rport 0"
+    ///     "candidate:1 1 udp 1685987327 203.0.113.7 46954 typ srflx raddr 0.0.0.0 rport 0 network-cost 999"
     /// );
     /// # Ok::<(), peerloom_protocol::candidate::CandidateError>(())
     /// ```
@@ -223,7 +226,10 @@ impl Candidate {
 
     /// The `candidate:...` text for `addIceCandidate`; an SDP line is this behind `a=`.
     ///
-    /// Where the grammar asks for a related address, the unspecified one is written, as browsers do to hide theirs.
+    /// Where the grammar asks for a related address, the unspecified one is written, as browsers do to hide theirs. Every candidate
+    /// has the greatest cost there is: Chromium prefers pairs that cost less to those with a higher priority, hears the
+    /// true cost of a pair only by the peer's checks on it, and takes 0 where nothing is said. A direct pair that has been checked
+    /// would then lose to one through a TURN server that has not.
     pub fn to_line(&self) -> String {
         let Self { foundation, priority, transport, address, port, kind } = self;
         let (transport, tcp_type) = match transport {
@@ -244,7 +250,7 @@ impl Candidate {
             _ => " raddr 0.0.0.0 rport 0",
         };
         format!(
-            "candidate:{foundation} 1 {transport} {priority} {address} {port} typ {kind_name}{related}{tcp_type}"
+            "candidate:{foundation} 1 {transport} {priority} {address} {port} typ {kind_name}{related}{tcp_type}{COST}"
         )
     }
 

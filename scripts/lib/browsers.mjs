@@ -32,6 +32,28 @@ const PARTS = {
     debian: "coturn",
     remedy: "install coturn, or give the path of its turnserver in TURNSERVER_PATH",
   },
+  tinyproxy: {
+    variable: "TINYPROXY_PATH",
+    programs: ["tinyproxy"],
+    applications: [],
+    debian: "tinyproxy",
+    remedy: "install tinyproxy, or give its path in TINYPROXY_PATH",
+  },
+  openssl: {
+    variable: "OPENSSL_PATH",
+    programs: ["openssl"],
+    applications: [],
+    debian: "openssl",
+    remedy: "install openssl, or give its path in OPENSSL_PATH",
+  },
+  // Tells browsers whose certificates to believe.
+  certutil: {
+    variable: "CERTUTIL_PATH",
+    programs: ["certutil"],
+    applications: [],
+    debian: "libnss3-tools",
+    remedy: "install NSS's certutil (libnss3-tools), or give its path in CERTUTIL_PATH",
+  },
   // A screen nobody sees, for browsers that must have windows.
   xvfb: {
     variable: "XVFB_PATH",

@@ -106,6 +106,8 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   readonly #peers = new Map<string, Peer>();
   /** Why a peer cannot be reached. Whoever was here before us is found out before the application can listen. */
   readonly #unreachable = new Map<Peer, PeerloomError>();
+  /** Connections whose choice of candidates is listened to. */
+  readonly #watched = new WeakSet<RTCPeerConnection>();
   /** In the order of the core's numbers: sorted by label as bytes of UTF-8. So are the methods. */
   readonly #byIndex: Channel<unknown>[] = [];
   readonly #exchange: Exchange;
@@ -474,7 +476,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         const attacked = this.#unreachable.get(peer)?.code === "wrong-certificate" && path === "relay";
         if (path !== "connecting" && !attacked) this.#unreachable.delete(peer);
         this.#path(peer, path);
-        if (path === "direct") void this.#findTurn(peer);
+        if (path === "direct") this.#watchPair(peer);
         break;
       }
       case "connected":
@@ -519,12 +521,29 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     this.#listeners.path.emit({ peer, path });
   }
 
-  /** A direct path may go through a TURN server of either side. */
-  async #findTurn(peer: Peer): Promise<void> {
+  /**
+   * A direct path may go through a TURN server of either side, and no longer do so once the browser has found a better way, which
+   * those with the event tell.
+   */
+  #watchPair(peer: Peer): void {
     const { connection } = peer;
-    const { localCandidateType, remoteCandidateType } = await selectedPair(connection);
-    if (localCandidateType !== "relay" && remoteCandidateType !== "relay") return;
-    if (peer.path === "direct" && peer.connection === connection) this.#path(peer, "turn");
+    if (connection === undefined) return;
+    void this.#findTurn(peer, connection);
+    const transport = connection.sctp?.transport.iceTransport;
+    if (transport === undefined || this.#watched.has(connection)) return;
+    this.#watched.add(connection);
+    transport.addEventListener("selectedcandidatepairchange", () => void this.#findTurn(peer, connection));
+  }
+
+  async #findTurn(peer: Peer, connection: RTCPeerConnection): Promise<void> {
+    // Counts that a browser gives are up to a moment old, the pair is not.
+    const pair = connection.sctp?.transport.iceTransport.getSelectedCandidatePair?.();
+    const { localCandidateType, remoteCandidateType } = pair
+      ? { localCandidateType: pair.local.type, remoteCandidateType: pair.remote.type }
+      : await selectedPair(connection);
+    const path = localCandidateType === "relay" || remoteCandidateType === "relay" ? "turn" : "direct";
+    const before = path === "turn" ? "direct" : "turn";
+    if (peer.path === before && peer.connection === connection) this.#path(peer, path);
   }
 
   #closed(told: PeerloomError | undefined): void {

@@ -24,7 +24,7 @@ const CLEAN_OFFER: &str = "v=0\r\no=- 7 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=gr
     a=ice-pwd:5B+ACwxbHZDhdvAVXOFWp0C+\r\na=ice-options:trickle\r\n\
     a=fingerprint:sha-256 00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F\r\n\
     a=setup:actpass\r\na=sctp-port:5000\r\na=max-message-size:262144\r\n\
-    a=candidate:1 1 udp 1677729535 203.0.113.7 38697 typ srflx raddr 0.0.0.0 rport 0\r\n";
+    a=candidate:1 1 udp 1677729535 203.0.113.7 38697 typ srflx raddr 0.0.0.0 rport 0 network-cost 999\r\n";
 
 fn offer(sdp: &str) -> Result<String, SdpError> {
     sanitize(SdpKind::Offer, sdp)

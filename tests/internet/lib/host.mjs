@@ -1,7 +1,7 @@
 // One host of the network between hosts: a process inside its network namespace that runs what is asked for over the
 // channel to its parent. When the parent goes, everything here ends. Its argument is a folder for browsers' profiles.
 import { spawn } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import puppeteer from "puppeteer-core";
@@ -29,6 +29,14 @@ const CHROMIUM_UNTHROTTLED = [
 ];
 /** After a second in the background, timers run once a minute, where no connection between pages forbids it. */
 const CHROMIUM_THROTTLED = "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/1";
+const firefoxProxy = (host, port) => ({
+  "network.proxy.type": 1,
+  "network.proxy.http": host.replace(/[[\]]/g, ""),
+  "network.proxy.http_port": port,
+  "network.proxy.ssl": host.replace(/[[\]]/g, ""),
+  "network.proxy.ssl_port": port,
+  "network.proxy.no_proxies_on": "",
+});
 /** What pages put before an event in their console. */
 const EVENT = "@event ";
 
@@ -65,28 +73,48 @@ const work = {
   /**
    * Starts a browser; gives its number. Pages of `trust`, an origin, may do what https pages may. In one that is `hideable`
    * a page can be in a background tab, with all that this means: without windows, Chromium counts all pages as visible.
+   * `authorities` is a folder with NSS's store of those whose certificates it believes, `proxy` an HTTP proxy for all it does.
    */
-  async launch({ browser, executablePath, trust, hideable = false, screenProgram }) {
+  async launch({
+    browser,
+    executablePath,
+    trust,
+    hideable = false,
+    screenProgram,
+    authorities,
+    proxy: { host: proxyHost, port: proxyPort } = {},
+  }) {
     const chromium = browser === "chromium";
     const windows = chromium && hideable;
+    const userDataDir = mkdtempSync(join(profiles, `${browser}-`));
+    const env = { ...process.env };
+    if (windows) env.DISPLAY = await openScreen(screenProgram);
+    if (authorities !== undefined && chromium) {
+      // Chromium has the store in its user's folder, Firefox in the profile.
+      env.HOME = mkdtempSync(join(profiles, "home-"));
+      mkdirSync(join(env.HOME, ".pki"));
+      cpSync(authorities, join(env.HOME, ".pki", "nssdb"), { recursive: true });
+    } else if (authorities !== undefined) cpSync(authorities, userDataDir, { recursive: true });
     const launched = await puppeteer.launch({
       browser: chromium ? "chrome" : browser,
       executablePath,
       headless: !windows,
-      ...(windows ? { env: { ...process.env, DISPLAY: await openScreen(screenProgram) } } : {}),
+      env,
       ignoreDefaultArgs: hideable ? CHROMIUM_UNTHROTTLED : [],
-      userDataDir: mkdtempSync(join(profiles, `${browser}-`)),
+      userDataDir,
       args: chromium
         ? [
             ...CHROMIUM_FLAGS,
             ...(hideable ? [CHROMIUM_THROTTLED] : []),
             ...(trust ? [`--unsafely-treat-insecure-origin-as-secure=${trust}`] : []),
+            ...(proxyHost ? [`--proxy-server=http://${proxyHost}:${proxyPort}`] : []),
           ]
         : [],
       extraPrefsFirefox: {
         ...FIREFOX_SETTINGS,
         ...(hideable ? {} : FIREFOX_UNTHROTTLED),
         ...(trust ? { "dom.securecontext.allowlist": new URL(trust).hostname } : {}),
+        ...(proxyHost ? firefoxProxy(proxyHost, proxyPort) : {}),
       },
     });
     return keep(browsers, launched);
@@ -156,8 +184,8 @@ const work = {
   signalBrowser: ({ browser, signal }) => signalTree(browsers.get(browser).process().pid, signal),
 
   /**
-   * Runs the signaling server, or another that prints a line like `ready`, in which a port is the first group; gives its number
-   * and its port.
+   * Runs the signaling server, or another that prints a line like `ready`, in which a port is the first group, if it tells one;
+   * gives its number and its port.
    */
   serve: ({ program, args, ready = "listening on \\S+:(\\d+)\\s" }) =>
     new Promise((listening, failed) => {
@@ -166,8 +194,8 @@ const work = {
       let told = "";
       child.stdout.on("data", (chunk) => {
         told += chunk;
-        const port = new RegExp(ready).exec(told)?.[1];
-        if (port !== undefined) listening({ process: number, port: Number(port) });
+        const line = new RegExp(ready).exec(told);
+        if (line !== null) listening({ process: number, port: Number(line[1]) });
       });
       createInterface(child.stderr).on("line", (line) =>
         happened({ process: number, at: Date.now(), type: "log", line }),

@@ -1,7 +1,7 @@
 // Hosts on one machine: network namespaces joined by `test-link`, which does to their packets what networks do.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -14,6 +14,7 @@ const HOST_PROGRAM = fileURLToPath(new URL("./host.mjs", import.meta.url));
 const LINK_PROGRAM = join(dirname(serverBinary), "test-link");
 const PREFIX = "pln";
 const SUBNET = "10.77.0";
+const SUBNET_V6 = "2001:db8:77:";
 /** Temporary folders of a run, with its process. */
 const FOLDER = /^peerloom-net-(\d+)-/;
 /** Addresses that hosts move to. */
@@ -70,12 +71,14 @@ class Host {
   #waiting = new Map();
   #nextId = 1;
 
-  constructor(child, { name, namespace, device, address, onEvent }) {
+  constructor(child, { name, namespace, device, address, addressV6, onEvent }) {
     this.#process = child;
     this.name = name;
     this.namespace = namespace;
     this.device = device;
+    /** Of IPv4, if it has one. */
     this.address = address;
+    this.addressV6 = addressV6;
     child.on("message", ({ id, value, error, event }) => {
       if (event !== undefined) return onEvent?.(name, event);
       const waiting = this.#waiting.get(id);
@@ -103,6 +106,44 @@ class Host {
     this.#process.disconnect();
     await ended;
   }
+}
+
+/** How a host with only IPv6 writes an address of IPv4, where the network translates (RFC 6052). */
+function throughNat64(address) {
+  const [a, b, c, d] = address.split(".").map(Number);
+  const group = (high, low) => (high * 256 + low).toString(16);
+  return `64:ff9b::${group(a, b)}:${group(c, d)}`;
+}
+
+/**
+ * What a host is called, as the others find it in their `/etc/hosts`: by those with IPv4, with IPv6, and with IPv6 alone where the
+ * network translates.
+ */
+export function namesOf({ name, address, addressV6 }) {
+  return {
+    ...(address ? { v4: `${name}-v4.test`, nat64: `${name}-nat64.test` } : {}),
+    ...(addressV6 ? { v6: `${name}-v6.test` } : {}),
+  };
+}
+
+/** The addresses behind those names, as URLs have them. */
+export function addressesOf({ address, addressV6 }) {
+  return {
+    ...(address ? { v4: address, nat64: `[${throughNat64(address)}]` } : {}),
+    ...(addressV6 ? { v6: `[${addressV6}]` } : {}),
+  };
+}
+
+/** The `/etc/hosts` of all. */
+function hostsFile(all) {
+  const lines = all.flatMap((host) => {
+    const { v4, nat64, v6 } = namesOf(host);
+    return [
+      ...(v4 ? [`${host.address} ${v4}`, `${throughNat64(host.address)} ${nat64}`] : []),
+      ...(v6 ? [`${host.addressV6} ${v6}`] : []),
+    ];
+  });
+  return ["127.0.0.1 localhost", "::1 localhost", ...lines, ""].join("\n");
 }
 
 /** The process that carries the packets. */
@@ -141,22 +182,30 @@ class Link {
 }
 
 /**
- * Makes hosts of these names. `delayMs` is what every packet takes; `seed` repeats what happened by chance; `log` is a
+ * Makes hosts of these names, which have IPv4; those given as `{ name, families }` have what is listed of `v4` and `v6`. `delayMs` is what every packet takes; `seed` repeats what happened by chance; `log` is a
  * file to note every packet in; `urgent` runs the hosts ahead of everything else on the machine, with real-time
  * priority; `onEvent(host, event)` is told what happens in pages and processes.
  *
  * Gives `hosts` by name, `link`, `seed`, `moveHost` and `close`, which ends everything; that also happens when this
  * process exits.
  */
-export async function createNetwork(names, { delayMs = 0, seed, log, urgent = false, onEvent } = {}) {
+export async function createNetwork(wanted, { delayMs = 0, seed, log, urgent = false, onEvent } = {}) {
   if (!existsSync(LINK_PROGRAM)) throw new Failure(`${LINK_PROGRAM} is not built`);
   sweep();
   const number = networks++;
   const namespaceOf = (name) => `${PREFIX}-${process.pid}-${number}-${name}`;
   // 15 characters at most.
   const deviceOf = (index) => `${PREFIX}${process.pid}.${number % 100}.${index}`;
-  const addressOf = (index) => `${SUBNET}.${index + 1}`;
-  const ends = names.map((name, index) => `${name}=${deviceOf(index)}@${addressOf(index)}`);
+  const described = wanted.map((one) => (typeof one === "string" ? { name: one, families: ["v4"] } : one));
+  const names = described.map(({ name }) => name);
+  const familiesOf = (index) => ({
+    v4: described[index].families.includes("v4") ? `${SUBNET}.${index + 1}` : undefined,
+    v6: described[index].families.includes("v6") ? `${SUBNET_V6}:${(index + 1).toString(16)}` : undefined,
+  });
+  const ends = names.map((name, index) => {
+    const addresses = Object.values(familiesOf(index)).filter(Boolean);
+    return `${name}=${deviceOf(index)}@${addresses.join(",")}`;
+  });
   const seeding = seed === undefined ? [] : ["--seed", String(seed)];
   const logging = log === undefined ? [] : ["--log", log];
   // The delay must be right whatever else the machine does.
@@ -165,6 +214,14 @@ export async function createNetwork(names, { delayMs = 0, seed, log, urgent = fa
   const [program, ...args] = ahead ? ["chrt", "--rr", "2", ...linkCommand] : linkCommand;
   const link = new Link(program, args);
   const profiles = temporaryFolder("profiles");
+  const addressed = names.map((name, index) => ({
+    name,
+    address: familiesOf(index).v4,
+    addressV6: familiesOf(index).v6,
+  }));
+  writeFileSync(join(profiles, "hosts"), hostsFile(addressed));
+  // There is no name server, and nobody shall wait for one: this one refuses at once.
+  writeFileSync(join(profiles, "resolv.conf"), "nameserver 127.0.0.1\n");
   const hosts = {};
 
   const clean = () => {
@@ -194,20 +251,29 @@ export async function createNetwork(names, { delayMs = 0, seed, log, urgent = fa
   };
 
   const createHost = async (name, index) => {
-    const [namespace, device, address] = [namespaceOf(name), deviceOf(index), addressOf(index)];
+    const [namespace, device] = [namespaceOf(name), deviceOf(index)];
+    const { v4, v6 } = familiesOf(index);
     const inside = ["-n", namespace];
     await run("ip", ["netns", "add", namespace]);
     await run("ip", ["link", "set", device, "netns", namespace]);
     await run("ip", [...inside, "link", "set", "lo", "up"]);
-    await run("ip", [...inside, "address", "add", `${address}/24`, "dev", device]);
+    if (v4) await run("ip", [...inside, "address", "add", `${v4}/24`, "dev", device]);
     await run("ip", [...inside, "link", "set", device, "txqueuelen", "2000", "up"]);
     // Browsers look for addresses only where a route leads out.
-    await run("ip", [...inside, "route", "add", "default", "dev", device]);
+    if (v4) await run("ip", [...inside, "route", "add", "default", "dev", device]);
+    if (v6) {
+      await run("ip", [...inside, "-6", "address", "add", `${v6}/64`, "dev", device, "nodad"]);
+      await run("ip", [...inside, "-6", "route", "add", "default", "dev", device]);
+    }
     const priority = urgent && ahead ? ["chrt", "--rr", "1"] : [];
-    const command = ["netns", "exec", namespace, ...priority, process.execPath, HOST_PROGRAM, profiles];
+    // `ip` gives what it runs mounts of its own.
+    const mounts = ["hosts", "resolv.conf"].map((file) => `mount --bind "$0/${file}" /etc/${file}`);
+    const knowing = ["sh", "-c", [...mounts, 'exec "$@"'].join(" && "), profiles];
+    const program = [...priority, process.execPath, HOST_PROGRAM, profiles];
+    const command = ["netns", "exec", namespace, ...knowing, ...program];
     const child = spawn("ip", command, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     await once(child, "message");
-    hosts[name] = new Host(child, { name, namespace, device, address, onEvent });
+    hosts[name] = new Host(child, { name, namespace, device, address: v4, addressV6: v6, onEvent });
   };
 
   try {

@@ -1,6 +1,8 @@
 // Running scenarios: one, or all that are ready.
 import { findBrowsers } from "../../../scripts/lib/browsers.mjs";
 import { say } from "../../../scripts/lib/steps.mjs";
+import { few } from "../networks/cells.mjs";
+import { Grid, lackOfParts } from "../networks/grid.mjs";
 import { patient, ready, scenarios } from "../scenarios/index.mjs";
 import { within } from "./wait.mjs";
 import { World } from "./world.mjs";
@@ -53,10 +55,33 @@ async function runOne({ name, kinds }, counts) {
   }
 }
 
-/** Runs what is ready, as a suite of `npm test`: one after the other, and those that mostly wait a few at a time. */
+/** Runs a few cells of the grid of networks, with browsers that stay. */
+async function runFew(counts) {
+  const lacks = await lackOfParts(few.flatMap(({ kinds }) => kinds));
+  if (lacks.length > 0) return counts.skipped.push(`networks: ${lacks[0]}`);
+  const grid = new Grid();
+  try {
+    for (const cell of few) {
+      const { failures, timeline } = await grid.run(cell);
+      const passed = failures.length === 0;
+      counts[passed ? "passed" : "failed"] += 1;
+      say(`${passed ? "passed" : "FAILED"}: network ${cell.name}, ${cell.expected}`);
+      if (passed) continue;
+      console.log(["", ...timeline, "", ...failures, ""].join("\n"));
+      counts.failures.push([`network ${cell.name}`, ...failures].join("\n    "));
+    }
+  } finally {
+    await grid.close();
+  }
+}
+
+/**
+ * Runs what is ready, as a suite of `npm test`: one after the other, a few networks, and then what mostly waits, a few at a time.
+ */
 export async function runReady() {
   const counts = { passed: 0, failed: 0, skipped: [], failures: [] };
   for (const one of ready) await runOne(one, counts);
+  await runFew(counts);
   const queue = [...patient];
   const lane = async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) await runOne(next, counts);

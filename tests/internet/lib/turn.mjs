@@ -1,19 +1,61 @@
-// A STUN and TURN server at a host: coturn, with one user, and relaying to everybody in this network.
+// A STUN and TURN server at a host, with one user, and relaying to everybody in this network.
+import { addressesOf, namesOf } from "./network.mjs";
+
 const PORT = 3478;
+/** That of https, which is all that some networks let through. */
+const TLS_PORT = 443;
 const [USER, PASSWORD] = ["scenario", "not a secret"];
 
-/** Starts it; gives what pages are given as `iceServers`. It ends with its host. */
-export async function startTurn(host) {
-  const { address } = host;
+/** Which program it is: by name, what starts it at a host. */
+const SERVERS = { coturn: startCoturn };
+export const TURN_SERVERS = Object.keys(SERVERS);
+
+async function startCoturn(host, { certificate }) {
+  const tls = certificate
+    ? [
+        "--cert",
+        certificate.certificateFile,
+        "--pkey",
+        certificate.keyFile,
+        "--tls-listening-port",
+        String(TLS_PORT),
+      ]
+    : ["--no-tls"];
+  const addresses = [host.address, host.addressV6].filter(Boolean);
   const args = [
-    ...["-n", "--log-file", "stdout", "--no-cli", "--no-tls", "--no-dtls", "--pidfile", "/dev/null"],
-    ...["--listening-ip", address, "--listening-port", String(PORT), "--relay-ip", address],
+    ...["-n", "--log-file", "stdout", "--no-cli", "--no-dtls", "--pidfile", "/dev/null", ...tls],
+    ...addresses.flatMap((address) => ["--listening-ip", address]),
+    ...["--listening-port", String(PORT), "--relay-ip", host.address],
     ...["--lt-cred-mech", "--realm", "scenario", "--user", `${USER}:${PASSWORD}`],
     ...["--min-port", "50000", "--max-port", "50999", "--userdb", ":memory:", "--verbose"],
   ];
   const program = process.env.TURNSERVER_PATH;
-  const ready = `UDP listener opened on ?: ${address}:(\\d+)\\s`;
+  // Its other listeners are open by then.
+  const ready = `UDP listener opened on ?: ${addresses.at(-1)}:(\\d+)\\s`;
   await host.do("serve", { program, args, ready });
-  const at = `${address}:${PORT}`;
-  return [{ urls: [`stun:${at}`] }, { urls: [`turn:${at}`], username: USER, credential: PASSWORD }];
+}
+
+/** What clients are told, by how they reach it. Firefox takes TURN over TLS only by a name. */
+const TRANSPORTS = {
+  udp: ({ address }) => `turn:${address}:${PORT}?transport=udp`,
+  tcp: ({ address }) => `turn:${address}:${PORT}?transport=tcp`,
+  tls: ({ name }) => `turns:${name}:${TLS_PORT}?transport=tcp`,
+};
+
+/**
+ * Starts it, by TLS as well where there is a certificate. It ends with its host. Gives `iceServers({ transport, forms })`, what
+ * pages are given: STUN, and TURN over `udp`, `tcp` or `tls`, if any. `forms` are those of its addresses that they reach: `v4`,
+ * `v6`, `nat64`.
+ */
+export async function startTurn(host, { kind = "coturn", certificate } = {}) {
+  await SERVERS[kind](host, { certificate });
+  const [names, addresses] = [namesOf(host), addressesOf(host)];
+  const iceServers = ({ transport, forms = ["v4"] }) => {
+    // Chromium looks names up as "name.", and such are not in its hosts' file.
+    const stun = { urls: forms.map((form) => `stun:${addresses[form]}:${PORT}`) };
+    if (transport === undefined) return [stun];
+    const urls = forms.map((form) => TRANSPORTS[transport]({ name: names[form], address: addresses[form] }));
+    return [stun, { urls, username: USER, credential: PASSWORD }];
+  };
+  return { iceServers };
 }

@@ -1,7 +1,8 @@
 // What a scenario works with: hosts, a link between them, a server, browsers and pages, and an account of it all.
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { createNetwork, temporaryFolder } from "./network.mjs";
+import { createAuthority } from "./authority.mjs";
+import { createNetwork, namesOf, temporaryFolder } from "./network.mjs";
 import { Browser, Page } from "./page.mjs";
 import { Server } from "./server.mjs";
 import { createSite } from "./site.mjs";
@@ -34,24 +35,36 @@ export class World {
   #site;
   /** Where every packet is noted, if they are. */
   #packets;
+  /** Whose certificates the browsers believe, if servers have any. */
+  #authority;
 
   constructor(kinds) {
     /** Which browser each page gets, in the order they are opened, unless the scenario says so. */
     this.kinds = kinds;
   }
 
-  /** Makes hosts `server` and those named, and starts the server. With `packets`, every packet is noted. */
-  static async create({ hosts, kinds, seed, serverLog, withServer = true, packets = false }) {
+  /**
+   * Makes hosts `server` and those named (as `createNetwork` has them), and starts the server. With `packets`, every packet is noted.
+   * With `tls`, the server is also found by https, at addresses of both families, and so is what `startTurn` starts.
+   */
+  static async create({ hosts, kinds, seed, serverLog, withServer = true, packets = false, tls = false }) {
     const world = new World(kinds);
     const onEvent = (host, event) => world.#happened(host, event);
     if (packets) world.#packets = temporaryFolder("packets");
     const log = packets ? join(world.#packets, "log") : undefined;
-    world.#network = await createNetwork(["server", ...hosts], { seed, log, onEvent });
+    const server = tls ? { name: "server", families: ["v4", "v6"] } : "server";
+    world.#network = await createNetwork([server, ...hosts], { seed, log, onEvent });
     try {
       world.seed = world.#network.seed;
       if (!withServer) return world;
       world.#site = await createSite();
       const options = { www: world.#site.folder, logLevel: serverLog };
+      if (tls) {
+        const names = Object.values(world.hosts).flatMap((host) => Object.values(namesOf(host)));
+        world.#authority = await createAuthority(temporaryFolder("authority"), names);
+        options.certificate = world.#authority;
+        options.names = Object.values(namesOf(world.hosts.server));
+      }
       world.server = new Server(world, world.#network.hosts.server, options);
       await world.server.start();
       return world;
@@ -64,7 +77,8 @@ export class World {
   async close() {
     await this.#network.close();
     this.#site?.remove();
-    if (this.#packets !== undefined) rmSync(this.#packets, { recursive: true, force: true });
+    for (const folder of [this.#packets, this.#authority?.folder])
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }
 
   get hosts() {
@@ -81,10 +95,10 @@ export class World {
     this.#names.set(id, name);
   }
 
-  /** Gives the link a command; gives the time. */
-  async link(command) {
+  /** Gives the link a command; gives the time. What is not worth a line is `silent`. */
+  async link(command, { silent = false } = {}) {
     await this.#network.link.tell(command);
-    return this.note(`link: ${command}`);
+    return silent ? Date.now() : this.note(`link: ${command}`);
   }
 
   linkStats = () => this.#network.link.tell("stats");
@@ -101,11 +115,20 @@ export class World {
     return packets.filter(({ at, to }) => to !== undefined && at >= since);
   }
 
-  /** Starts a STUN and TURN server at a host; gives it as `iceServers`. */
-  async startTurn(name) {
-    const iceServers = await startTurn(this.hosts[name]);
+  /** Starts a STUN and TURN server at a host; gives it as `iceServers`, or what `options` say of it (see `turn.mjs`). */
+  async startTurn(name, options) {
+    const turn = await startTurn(this.hosts[name], { ...options, certificate: this.#authority });
     this.note(`a TURN server listens at ${name}`);
-    return iceServers;
+    return options === undefined ? turn.iceServers({ transport: "udp" }) : turn;
+  }
+
+  /** Begins an account of its own: what happened before is forgotten, and pages of before are none of it. */
+  beginAnew() {
+    this.timeline = new Timeline();
+    this.measures = [];
+    this.failures = [];
+    this.pages = [];
+    this.#heard.clear();
   }
 
   async moveHost(name) {
@@ -123,22 +146,30 @@ export class World {
   sleep = sleep;
   until = until;
 
-  async launch(host, kind, { hideable = false } = {}) {
+  async launch(host, kind, { hideable = false, proxy } = {}) {
     const executablePath = { chromium: process.env.CHROMIUM_PATH, firefox: process.env.FIREFOX_PATH }[kind];
     const screenProgram = process.env.XVFB_PATH;
-    const options = { browser: kind, executablePath, trust: this.server.origin, hideable, screenProgram };
+    const authorities = this.#authority?.trusted;
+    const trust = this.server.origin;
+    const options = { browser: kind, executablePath, trust, hideable, screenProgram, authorities, proxy };
     const number = await this.#network.hosts[host].do("launch", options);
     return new Browser(this, this.#network.hosts[host], number, kind);
   }
 
-  /** Opens a page, called as its host, in a browser of its own. */
+  /** Opens a page, called as its host, in a browser of its own or in a given one. */
   async open(
     host,
-    { kind = this.kinds[this.pages.length] ?? "chromium", name = host, hideable = false } = {},
+    {
+      kind = this.kinds[this.pages.length] ?? "chromium",
+      name = host,
+      hideable = false,
+      browser: given,
+      origin = this.server.origin,
+    } = {},
   ) {
     const slot = this.pages.push(undefined) - 1;
-    const browser = await this.launch(host, kind, { hideable });
-    const url = `${this.server.origin}/test/conversation.html`;
+    const browser = given ?? (await this.launch(host, kind, { hideable }));
+    const url = `${origin}/test/conversation.html`;
     const number = await this.#network.hosts[host].do("open", { browser: browser.number, url });
     const page = new Page(this, browser, number, name);
     this.pages[slot] = page;

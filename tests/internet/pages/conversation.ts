@@ -238,6 +238,36 @@ const conversation = {
 
   raw,
 
+  /** The kinds of candidates that the connection to a peer goes by at both ends, if it has one: `srflx relay`. */
+  async candidates(peer: string): Promise<string> {
+    const { localCandidateType, remoteCandidateType } = (await room?.peers.get(peer)?.stats()) ?? {};
+    return [localCandidateType, remoteCandidateType].filter(Boolean).join(" ");
+  },
+
+  /** Every pair of candidates that the browser has tried for a peer, one line each: for looking into why it has chosen one. */
+  async pairs(peer: string): Promise<string[]> {
+    const report = await room?.peers.get(peer)?.connection?.getStats();
+    const all = [...((report as unknown as Map<string, Record<string, unknown>>)?.values() ?? [])];
+    const named = (id: unknown) => {
+      const found = all.find((one) => one.id === id);
+      return `${found?.candidateType} ${found?.address}:${found?.port}`;
+    };
+    return all
+      .filter(({ type }) => type === "candidate-pair")
+      .map((pair) => {
+        const counts = [
+          "requestsSent",
+          "responsesReceived",
+          "requestsReceived",
+          "responsesSent",
+          "bytesSent",
+        ];
+        const told = counts.map((name) => `${name}=${pair[name]}`).join(" ");
+        const ends = `${named(pair.localCandidateId)} - ${named(pair.remoteCandidateId)}`;
+        return `${ends} ${pair.state}${pair.nominated ? " nominated" : ""} priority=${pair.priority} ${told}`;
+      });
+  },
+
   paths(): Record<string, string> {
     return Object.fromEntries([...(room?.peers ?? [])].map(([id, peer]) => [id, peer.path]));
   },

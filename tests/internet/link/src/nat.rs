@@ -1,21 +1,47 @@
-//! A home router's address translation (RFC 4787): hosts behind it are seen under its public address, and only those
-//! whom they have written to may write back.
+//! Address translation (RFC 4787): hosts behind a router are seen under its public address, and its kind says who may write
+//! back. The same table serves a translator between IPv6 and IPv4 (RFC 6146).
 
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
-use crate::packet::{self, Endpoint};
+use crate::packet::{self, Endpoint, Flow};
 
 /// The first public port where the one inside is not kept.
 const FIRST_PORT: u16 = 20_000;
 
+/// The classical four. All but the last have one public port for a port inside, whomever it writes to: that inside if it is
+/// free, as most routers do it, so that it is the same again after the router forgot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Endpoint-independent mapping with address and port-dependent filtering: a port restricted cone. The port is that
-    /// inside if it is free, as most routers do it, so that it is the same again after the router forgot.
+    /// Lets in everybody who knows the port.
+    Full,
+    /// Lets in every port of an address that was written to.
+    Address,
+    /// Lets in who was written to.
     Cone,
-    /// A port of its own for every destination: whoever learnt it elsewhere cannot use it.
+    /// Likewise, and has a port of its own for every destination: whoever learnt it elsewhere cannot use it.
     Symmetric,
+}
+
+impl Kind {
+    /// Reads what commands call it.
+    pub(crate) fn parse(name: &str) -> Result<Self, String> {
+        match name {
+            "full" => Ok(Self::Full),
+            "address" => Ok(Self::Address),
+            "cone" => Ok(Self::Cone),
+            "symmetric" => Ok(Self::Symmetric),
+            _ => Err(format!("no router is {name}")),
+        }
+    }
+
+    fn lets_in(self, from: Endpoint, contacted: &HashSet<Endpoint>) -> bool {
+        match self {
+            Self::Full => true,
+            Self::Address => contacted.iter().any(|remote| remote.address == from.address),
+            Self::Cone | Self::Symmetric => contacted.contains(&from),
+        }
+    }
 }
 
 /// What a public port stands for.
@@ -55,7 +81,36 @@ impl Nat {
 
     /// Rewrites a packet on its way out; false when it cannot be translated and is dropped.
     pub(crate) fn outbound(&mut self, bytes: &mut [u8]) -> bool {
-        let Some(packet::Flow { protocol, from, to }) = packet::flow(bytes) else { return false };
+        let Some(flow) = packet::flow(bytes) else { return false };
+        let source = self.leave(flow);
+        packet::set_source(bytes, source);
+        true
+    }
+
+    /// Rewrites a packet on its way in; false when nobody inside has asked for it.
+    pub(crate) fn inbound(&self, bytes: &mut [u8]) -> bool {
+        let Some(inside) = packet::flow(bytes).and_then(|flow| self.enter(flow)) else { return false };
+        packet::set_destination(bytes, inside);
+        true
+    }
+
+    /// Translates a packet of IPv6 whose destination stands for an address of IPv4.
+    pub(crate) fn outbound_to_v4(&mut self, bytes: &[u8], remote: Ipv4Addr) -> Option<Vec<u8>> {
+        let Flow { protocol, from, to } = packet::flow(bytes)?;
+        let to = Endpoint { address: remote.into(), ..to };
+        let source = self.leave(Flow { protocol, from, to });
+        packet::translate(bytes, source, to)
+    }
+
+    /// Translates an answer to that.
+    pub(crate) fn inbound_to_v6(&self, bytes: &[u8], remote: Ipv4Addr) -> Option<Vec<u8>> {
+        let flow = packet::flow(bytes)?;
+        let from = Endpoint { address: packet::embed(remote).into(), ..flow.from };
+        packet::translate(bytes, from, self.enter(flow)?)
+    }
+
+    /// Where a packet from inside comes from, for those outside.
+    fn leave(&mut self, Flow { protocol, from, to }: Flow) -> Endpoint {
         let remote = (self.kind == Kind::Symmetric).then_some(to);
         let inside = Inside { protocol, endpoint: from, remote };
         let port = match self.ports.get(&inside) {
@@ -70,38 +125,42 @@ impl Nat {
         if let Some(mapping) = self.mappings.get_mut(&port) {
             mapping.contacted.insert(to);
         }
-        packet::set_source(bytes, Endpoint { address: self.public, port });
-        true
+        Endpoint { address: self.public.into(), port }
     }
 
     fn choose_port(&mut self, inside: u16) -> u16 {
-        if self.kind == Kind::Cone && !self.mappings.contains_key(&inside) {
+        if self.kind != Kind::Symmetric && !self.mappings.contains_key(&inside) {
             return inside;
         }
-        let port = self.next_port;
-        self.next_port = self.next_port.checked_add(1).unwrap_or(FIRST_PORT);
-        port
+        loop {
+            let port = self.next_port;
+            self.next_port = self.next_port.checked_add(1).unwrap_or(FIRST_PORT);
+            // Ports of those inside may be kept that are as high. One that is used up altogether serves nobody well.
+            if !self.mappings.contains_key(&port) || self.mappings.len() > usize::from(u16::MAX - FIRST_PORT)
+            {
+                return port;
+            }
+        }
     }
 
-    /// Rewrites a packet on its way in; false when nobody inside has asked for it.
-    pub(crate) fn inbound(&self, bytes: &mut [u8]) -> bool {
-        let Some(packet::Flow { protocol, from, to }) = packet::flow(bytes) else { return false };
-        let mapping = self.mappings.get(&to.port).filter(|mapping| mapping.inside.protocol == protocol);
-        let Some(mapping) = mapping.filter(|mapping| mapping.contacted.contains(&from)) else { return false };
-        packet::set_destination(bytes, mapping.inside.endpoint);
-        true
+    /// Where inside a packet goes.
+    fn enter(&self, Flow { protocol, from, to }: Flow) -> Option<Endpoint> {
+        let mapping = self.mappings.get(&to.port).filter(|mapping| mapping.inside.protocol == protocol)?;
+        self.kind.lets_in(from, &mapping.contacted).then_some(mapping.inside.endpoint)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::tests::udp_packet;
+    use crate::packet::tests::{udp_packet, v4, v6};
 
-    const INSIDE: Endpoint = Endpoint { address: Ipv4Addr::new(192, 168, 0, 2), port: 5000 };
+    const KINDS: [Kind; 4] = [Kind::Full, Kind::Address, Kind::Cone, Kind::Symmetric];
+    const INSIDE: Endpoint = v4([192, 168, 0, 2], 5000);
     const PUBLIC: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-    const ONE: Endpoint = Endpoint { address: Ipv4Addr::new(10, 0, 0, 2), port: 1 };
-    const OTHER: Endpoint = Endpoint { address: Ipv4Addr::new(10, 0, 0, 3), port: 1 };
+    const ONE: Endpoint = v4([10, 0, 0, 2], 1);
+    const ITS_OTHER_PORT: Endpoint = v4([10, 0, 0, 2], 2);
+    const OTHER: Endpoint = v4([10, 0, 0, 3], 1);
 
     /// Sends a packet out; gives the public endpoint it comes from.
     fn send(nat: &mut Nat, to: Endpoint) -> Endpoint {
@@ -121,36 +180,46 @@ mod tests {
     }
 
     #[test]
-    fn a_cone_has_one_port_and_lets_in_who_was_written_to() {
-        let mut nat = Nat::new(Kind::Cone, PUBLIC);
-        let seen = send(&mut nat, ONE);
-        assert_eq!(seen.address, PUBLIC);
-        assert_eq!(answer(&nat, ONE, seen), Some(INSIDE));
-        assert_eq!(answer(&nat, OTHER, seen), None);
-        assert_eq!(send(&mut nat, OTHER), seen);
-        assert_eq!(answer(&nat, OTHER, seen), Some(INSIDE));
-        let other_port = Endpoint { port: 2, ..ONE };
-        assert_eq!(answer(&nat, other_port, seen), None);
+    fn each_kind_lets_in_what_the_table_says() {
+        // After one packet to `ONE`: does it let in ONE, another port of its address, another address?
+        for (kind, table) in [
+            (Kind::Full, [true, true, true]),
+            (Kind::Address, [true, true, false]),
+            (Kind::Cone, [true, false, false]),
+            (Kind::Symmetric, [true, false, false]),
+        ] {
+            let mut nat = Nat::new(kind, PUBLIC);
+            assert_eq!(answer(&nat, ONE, Endpoint { address: PUBLIC.into(), ..INSIDE }), None, "{kind:?}");
+            let seen = send(&mut nat, ONE);
+            assert_eq!(seen.address, PUBLIC);
+            let let_in = [ONE, ITS_OTHER_PORT, OTHER].map(|from| answer(&nat, from, seen) == Some(INSIDE));
+            assert_eq!(let_in, table, "{kind:?}");
+            let tcp = Flow { protocol: packet::TCP, from: ONE, to: seen };
+            assert_eq!(nat.enter(tcp), None, "{kind:?}: another protocol");
+        }
     }
 
     #[test]
-    fn symmetric_mappings_differ_by_destination() {
-        let mut nat = Nat::new(Kind::Symmetric, PUBLIC);
-        let [one, other] = [send(&mut nat, ONE), send(&mut nat, OTHER)];
-        assert_ne!(one, other);
-        assert_eq!(send(&mut nat, ONE), one);
-        assert_eq!(answer(&nat, ONE, one), Some(INSIDE));
-        assert_eq!(answer(&nat, OTHER, one), None);
+    fn only_symmetric_mappings_differ_by_destination() {
+        for kind in KINDS {
+            let mut nat = Nat::new(kind, PUBLIC);
+            let [one, other] = [send(&mut nat, ONE), send(&mut nat, OTHER)];
+            assert_eq!(one == other, kind != Kind::Symmetric, "{kind:?}");
+            assert_eq!(send(&mut nat, ONE), one);
+            assert_eq!(answer(&nat, ONE, one), Some(INSIDE));
+            assert_eq!(answer(&nat, OTHER, other), Some(INSIDE));
+            assert_eq!(answer(&nat, OTHER, one).is_some(), kind != Kind::Symmetric, "{kind:?}");
+        }
     }
 
     #[test]
     fn what_was_forgotten_is_not_let_in_until_the_host_writes_again() {
-        for kind in [Kind::Cone, Kind::Symmetric] {
+        for kind in KINDS {
             let mut nat = Nat::new(kind, PUBLIC);
             let seen = send(&mut nat, ONE);
             nat.forget();
             assert_eq!(answer(&nat, ONE, seen), None);
-            assert_eq!(send(&mut nat, ONE) == seen, kind == Kind::Cone);
+            assert_eq!(send(&mut nat, ONE) == seen, kind != Kind::Symmetric);
         }
     }
 
@@ -159,12 +228,40 @@ mod tests {
         let mut nat = Nat::new(Kind::Cone, PUBLIC);
         let seen = send(&mut nat, ONE);
         assert_eq!(seen.port, INSIDE.port);
-        let neighbour = Endpoint { address: Ipv4Addr::new(192, 168, 0, 3), ..INSIDE };
+        let neighbour = v4([192, 168, 0, 3], INSIDE.port);
         let mut packet = udp_packet(neighbour, ONE, b"hello");
         assert!(nat.outbound(&mut packet));
         let other = packet::flow(&packet).unwrap().from;
         assert_ne!(other, seen);
         assert_eq!(answer(&nat, ONE, other), Some(neighbour));
         assert_eq!(answer(&nat, ONE, seen), Some(INSIDE));
+    }
+
+    #[test]
+    fn a_port_that_is_kept_is_not_given_out_again() {
+        let mut nat = Nat::new(Kind::Cone, PUBLIC);
+        let from = |address| v4([192, 168, 0, address], FIRST_PORT);
+        let ports: HashSet<u16> = (2..5)
+            .map(|address| nat.leave(Flow { protocol: packet::UDP, from: from(address), to: ONE }).port)
+            .collect();
+        assert_eq!(ports.len(), 3);
+    }
+
+    #[test]
+    fn hosts_with_only_ipv6_reach_those_with_only_ipv4() {
+        let mut nat = Nat::new(Kind::Cone, PUBLIC);
+        let inside = v6(7, 5000);
+        let remote = Ipv4Addr::new(10, 0, 0, 2);
+        let named = Endpoint { address: packet::embed(remote).into(), ..ONE };
+        let out = nat.outbound_to_v4(&udp_packet(inside, named, b"hello"), remote).unwrap();
+        assert!(packet::tests::sums_fit(&out));
+        let Flow { from, to, .. } = packet::flow(&out).unwrap();
+        assert_eq!((from.address, to), (PUBLIC.into(), ONE));
+        let back = nat.inbound_to_v6(&udp_packet(ONE, from, b"hello"), remote).unwrap();
+        assert!(packet::tests::sums_fit(&back));
+        let Flow { from: back_from, to: back_to, .. } = packet::flow(&back).unwrap();
+        assert_eq!((back_from, back_to), (named, inside));
+        let stranger = udp_packet(OTHER, from, b"hello");
+        assert_eq!(nat.inbound_to_v6(&stranger, Ipv4Addr::new(10, 0, 0, 3)), None);
     }
 }

@@ -1,42 +1,33 @@
 //! The network without devices, threads or a clock: packets and commands go in, packets come out when they are due.
 
 use std::fmt::Write;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::chance::Chance;
 use crate::command::{Command, Target};
+use crate::filter::{Direction, Filter};
 use crate::impairments::Impairments;
-use crate::nat::Nat;
 use crate::options::Options;
-use crate::packet;
 use crate::pipe::{Counts, Pipe};
+use crate::routes::{self, Routes, Ways};
 use crate::schedule::Schedule;
 
 /// About 100 MB of full packets: a bound that no test should reach.
 const MAX_QUEUED_PACKETS: usize = 65_536;
-const UDP: u8 = 17;
 
 #[derive(Debug)]
 struct Host {
     name: String,
-    address: Ipv4Addr,
     up: Pipe,
     down: Pipe,
     cut: bool,
-    drop_udp: bool,
-    /// The host's router, if it is behind one.
-    nat: Option<Nat>,
+    filter: Filter,
 }
 
 impl Host {
-    fn refuses(&self, packet: &[u8]) -> bool {
-        self.cut || (self.drop_udp && packet::protocol(packet) == UDP)
-    }
-
-    /// The address others know.
-    fn public(&self) -> Ipv4Addr {
-        self.nat.as_ref().map_or(self.address, |nat| nat.public)
+    fn passes(&mut self, packet: &[u8], direction: Direction) -> bool {
+        !self.cut && self.filter.passes(packet, direction)
     }
 }
 
@@ -69,6 +60,9 @@ pub(crate) struct Delivery {
 #[derive(Debug)]
 pub(crate) struct Net {
     hosts: Vec<Host>,
+    /// Of each host.
+    places: Vec<routes::Place>,
+    routes: Routes,
     schedule: Schedule<Moving>,
     chance: Chance,
 }
@@ -77,24 +71,26 @@ impl Net {
     pub(crate) fn new(options: &Options) -> Self {
         let hosts = options.hosts.iter().map(|host| Host {
             name: host.name.clone(),
-            address: host.address,
             up: Pipe::new(Impairments { delay: options.delay, ..Impairments::none() }),
             down: Pipe::new(Impairments::none()),
             cut: false,
-            drop_udp: false,
-            nat: None,
+            filter: Filter::default(),
         });
+        let place = |host: &crate::options::Host| routes::Place { v4: host.v4, v6: host.v6, network: None };
         Self {
             hosts: hosts.collect(),
+            places: options.hosts.iter().map(place).collect(),
+            routes: Routes::default(),
             schedule: Schedule::new(MAX_QUEUED_PACKETS),
             chance: Chance::new(options.seed),
         }
     }
 
     /// Takes a packet that a host sent.
-    pub(crate) fn enter(&mut self, from: usize, packet: Vec<u8>, now: Instant) {
+    pub(crate) fn enter(&mut self, from: usize, mut packet: Vec<u8>, now: Instant) {
         let host = &mut self.hosts[from];
-        if host.refuses(&packet) {
+        host.filter.adjust(&mut packet);
+        if !host.passes(&packet, Direction::Out) {
             return;
         }
         let due = host.up.pass(now, packet.len(), &mut self.chance);
@@ -106,10 +102,11 @@ impl Net {
         while let Some((due, Moving { place, came, packet })) = self.schedule.take(now) {
             match place {
                 Place::Core { from } => self.cross(from, came, packet, due),
-                Place::Edge { to } if !self.hosts[to].refuses(&packet) => {
-                    return Some(Delivery { to, came, packet });
+                Place::Edge { to } => {
+                    if self.hosts[to].passes(&packet, Direction::In) {
+                        return Some(Delivery { to, came, packet });
+                    }
                 }
-                Place::Edge { .. } => {}
             }
         }
         None
@@ -122,21 +119,11 @@ impl Net {
 
     /// From a sender's router to a receiver's.
     fn cross(&mut self, from: usize, came: Instant, mut packet: Vec<u8>, now: Instant) {
-        if let Some(nat) = &mut self.hosts[from].nat
-            && !nat.outbound(&mut packet)
-        {
-            return;
-        }
         // Multicast and the like have no receiver here, as on the internet.
-        let Some((_, destination)) = packet::addresses(&packet) else { return };
-        let Some(to) = self.hosts.iter().position(|host| host.public() == destination) else { return };
+        let Some(to) = self.routes.carry(&self.places, from, &mut packet) else { return };
         let host = &mut self.hosts[to];
-        if let Some(nat) = &host.nat
-            && !nat.inbound(&mut packet)
-        {
-            return;
-        }
-        if host.refuses(&packet) {
+        host.filter.adjust(&mut packet);
+        if !host.passes(&packet, Direction::In) {
             return;
         }
         let due = host.down.pass(now, packet.len(), &mut self.chance);
@@ -179,15 +166,41 @@ impl Net {
                 }
             }
             Command::Cut { host, cut } => self.host(&host)?.cut = cut,
-            Command::DropUdp { host, drop } => self.host(&host)?.drop_udp = drop,
-            Command::Address { host, address } => self.host(&host)?.address = address,
-            Command::Nat { host, nat } => {
-                self.host(&host)?.nat = nat.map(|(kind, public)| Nat::new(kind, public));
+            Command::DropUdp { host, drop } => self.host(&host)?.filter.drop_udp = drop,
+            Command::Only { host, only } => self.host(&host)?.filter.only = only,
+            Command::Hole { host, bytes, clamp } => {
+                let filter = &mut self.host(&host)?.filter;
+                (filter.hole, filter.clamp) = (bytes, clamp);
             }
-            Command::Forget { host } => match &mut self.host(&host)?.nat {
-                Some(nat) => nat.forget(),
-                None => return Err(format!("{host} is behind no router")),
-            },
+            Command::Firewall { host, on } => self.host(&host)?.filter.set_firewall(on),
+            Command::Address { host, address } => {
+                let place = self.place(&host)?;
+                match address {
+                    IpAddr::V4(address) => place.v4 = Some(address),
+                    IpAddr::V6(address) => place.v6 = Some(address),
+                }
+            }
+            Command::Nat { host, nat } => {
+                self.place(&host)?.network = None;
+                if let Some((kind, public)) = nat {
+                    let ways = Ways { kind, public, hairpin: false, isolated: false };
+                    let router = self.routes.set_router(&host, ways, None)?;
+                    self.place(&host)?.network = Some(router);
+                }
+            }
+            Command::Router { name, ways, outside } => {
+                let outside = outside.map(|outside| self.routes.router(&outside)).transpose()?;
+                self.routes.set_router(&name, ways, outside)?;
+            }
+            Command::Behind { host, router } => {
+                let router = router.map(|router| self.routes.router(&router)).transpose()?;
+                self.place(&host)?.network = router;
+            }
+            Command::Forget { router } => {
+                let router = self.routes.router(&router)?;
+                self.routes.forget(router);
+            }
+            Command::Nat64 { nat } => self.routes.set_nat64(nat),
             Command::Stats => return Ok(self.stats()),
         }
         Ok(String::new())
@@ -196,6 +209,11 @@ impl Net {
     fn host(&mut self, name: &str) -> Result<&mut Host, String> {
         let found = self.hosts.iter_mut().find(|host| host.name == name);
         found.ok_or_else(|| format!("there is no host {name}"))
+    }
+
+    fn place(&mut self, name: &str) -> Result<&mut routes::Place, String> {
+        let found = self.hosts.iter().position(|host| host.name == name);
+        found.map(|host| &mut self.places[host]).ok_or_else(|| format!("there is no host {name}"))
     }
 
     /// The pipes meant: each by its host and whether it is the one up.
@@ -243,12 +261,13 @@ impl Net {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::Endpoint;
-    use crate::packet::tests::udp_packet;
+    use crate::packet::tests::{tcp_packet, udp_packet, v4};
+    use crate::packet::{self, Endpoint};
+    use std::net::Ipv4Addr;
     use std::time::Duration;
 
-    const A: Endpoint = Endpoint { address: Ipv4Addr::new(10, 0, 0, 1), port: 1 };
-    const B: Endpoint = Endpoint { address: Ipv4Addr::new(10, 0, 0, 2), port: 2 };
+    const A: Endpoint = v4([10, 0, 0, 1], 1);
+    const B: Endpoint = v4([10, 0, 0, 2], 2);
 
     fn net() -> Net {
         let options = "--seed 1 a=tun0@10.0.0.1 b=tun1@10.0.0.2";
@@ -284,7 +303,7 @@ mod tests {
         command(&mut net, "set a.up delay=10").unwrap();
         command(&mut net, "set b.down delay=5").unwrap();
         assert_eq!(send(&mut net, 0, packet.clone()), Some((1, Duration::from_millis(15), packet)));
-        let nobody = Endpoint { address: Ipv4Addr::new(224, 0, 0, 1), port: 2 };
+        let nobody = v4([224, 0, 0, 1], 2);
         assert_eq!(send(&mut net, 0, udp_packet(A, nobody, b"")), None);
     }
 
@@ -316,11 +335,47 @@ mod tests {
         let mut net = net();
         command(&mut net, "drop-udp a on").unwrap();
         assert!(!arrives(&mut net, 0) && !arrives(&mut net, 1));
-        let mut tcp = udp_packet(A, B, &[0; 40]);
-        tcp[9] = 6;
-        assert!(send(&mut net, 0, tcp).is_some());
+        assert!(send(&mut net, 0, tcp_packet(A, B)).is_some());
         command(&mut net, "drop-udp a off").unwrap();
         assert!(arrives(&mut net, 0));
+    }
+
+    #[test]
+    fn filters_hold_for_what_a_host_sends_and_gets() {
+        let mut net = net();
+        for (on, off) in [
+            ("only a 443", "only a off"),
+            ("only b 10.0.0.9", "only b off"),
+            ("hole a 28", "hole a off"),
+            ("hole b 20", "hole b off"),
+        ] {
+            command(&mut net, on).unwrap();
+            assert!(!arrives(&mut net, 0) && !arrives(&mut net, 1), "{on}");
+            command(&mut net, off).unwrap();
+            assert!(arrives(&mut net, 0) && arrives(&mut net, 1), "{off}");
+        }
+        command(&mut net, "firewall a on").unwrap();
+        assert!(!arrives(&mut net, 1));
+        assert!(arrives(&mut net, 0));
+        assert!(arrives(&mut net, 1));
+    }
+
+    #[test]
+    fn hosts_share_a_router_behind_another_one() {
+        let mut net = net();
+        command(&mut net, "router provider cone 10.0.0.8").unwrap();
+        command(&mut net, "router home cone 10.0.0.7 behind=provider isolated").unwrap();
+        command(&mut net, "behind a home").unwrap();
+        let (to, _, packet) = send(&mut net, 0, udp_packet(A, B, b"x")).unwrap();
+        assert_eq!((to, packet::flow(&packet).unwrap().from), (1, v4([10, 0, 0, 8], A.port)));
+        command(&mut net, "behind b home").unwrap();
+        assert!(!arrives(&mut net, 0));
+        command(&mut net, "router home cone 10.0.0.7").unwrap();
+        assert!(arrives(&mut net, 0));
+        command(&mut net, "behind a off").unwrap();
+        assert!(!arrives(&mut net, 0));
+        assert!(command(&mut net, "behind a office").is_err());
+        assert!(command(&mut net, "router home cone 10.0.0.7 behind=office").is_err());
     }
 
     #[test]
@@ -328,7 +383,7 @@ mod tests {
         let mut net = net();
         command(&mut net, "address b 10.0.0.9").unwrap();
         assert!(!arrives(&mut net, 0));
-        let moved = Endpoint { address: Ipv4Addr::new(10, 0, 0, 9), port: 2 };
+        let moved = v4([10, 0, 0, 9], 2);
         assert!(send(&mut net, 0, udp_packet(A, moved, b"x")).is_some());
     }
 
@@ -339,7 +394,7 @@ mod tests {
         assert!(!arrives(&mut net, 1));
         let (to, _, packet) = send(&mut net, 0, udp_packet(A, B, b"x")).unwrap();
         let seen = packet::flow(&packet).unwrap().from;
-        assert_eq!((to, seen.address), (1, Ipv4Addr::new(10, 0, 0, 7)));
+        assert_eq!((to, seen.address), (1, Ipv4Addr::new(10, 0, 0, 7).into()));
         let (to, _, packet) = send(&mut net, 1, udp_packet(B, seen, b"y")).unwrap();
         assert_eq!((to, packet::flow(&packet).unwrap().to), (0, A));
         command(&mut net, "forget a").unwrap();

@@ -1,6 +1,6 @@
 //! What the command line says.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,9 @@ pub(crate) struct Host {
     /// What commands call it.
     pub(crate) name: String,
     pub(crate) device: String,
-    pub(crate) address: Ipv4Addr,
+    /// It has one of them at least.
+    pub(crate) v4: Option<Ipv4Addr>,
+    pub(crate) v6: Option<Ipv6Addr>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl Options {
             }
         }
         if options.hosts.len() < 2 {
-            return Err("give at least two hosts as NAME=DEVICE@ADDRESS".to_owned());
+            return Err("give at least two hosts as NAME=DEVICE@ADDRESS[,ADDRESS]".to_owned());
         }
         Ok(options)
     }
@@ -56,10 +58,17 @@ fn host(argument: &str) -> Result<Host, String> {
     let parts = argument
         .split_once('=')
         .and_then(|(name, place)| place.split_once('@').map(|(device, address)| (name, device, address)));
-    let (name, device, address) =
-        parts.ok_or_else(|| format!("{argument} is neither an option nor NAME=DEVICE@ADDRESS"))?;
-    let address = address.parse().map_err(|_| format!("{address} is no IPv4 address"))?;
-    Ok(Host { name: name.to_owned(), device: device.to_owned(), address })
+    let (name, device, addresses) =
+        parts.ok_or_else(|| format!("{argument} is neither an option nor NAME=DEVICE@ADDRESS[,ADDRESS]"))?;
+    let mut host = Host { name: name.to_owned(), device: device.to_owned(), v4: None, v6: None };
+    for address in addresses.split(',') {
+        match address.parse().map_err(|_| format!("{address} is no IP address"))? {
+            IpAddr::V4(address) if host.v4.is_none() => host.v4 = Some(address),
+            IpAddr::V6(address) if host.v6.is_none() => host.v6 = Some(address),
+            address => return Err(format!("{name} has one address of a family, and {address} is another")),
+        }
+    }
+    Ok(host)
 }
 
 /// Another one for every run, short enough to be typed again.
@@ -78,12 +87,20 @@ mod tests {
 
     #[test]
     fn hosts_delay_and_seed_are_read() {
-        let options = parse("--delay-ms 12.5 --seed 7 a=tun0@10.0.0.1 b=tun1@10.0.0.2").unwrap();
+        let line =
+            "--delay-ms 12.5 --seed 7 a=tun0@10.0.0.1 b=tun1@10.0.0.2 c=tun2@10.0.0.3,fd00::3 d=tun3@fd00::4";
+        let options = parse(line).unwrap();
         assert_eq!(options.delay, Duration::from_micros(12_500));
         assert_eq!(options.seed, 7);
-        let expected =
-            Host { name: "b".to_owned(), device: "tun1".to_owned(), address: Ipv4Addr::new(10, 0, 0, 2) };
+        let expected = Host {
+            name: "b".to_owned(),
+            device: "tun1".to_owned(),
+            v4: Some(Ipv4Addr::new(10, 0, 0, 2)),
+            v6: None,
+        };
         assert_eq!(options.hosts[1], expected);
+        let families = options.hosts.iter().map(|host| (host.v4.is_some(), host.v6.is_some()));
+        assert_eq!(families.collect::<Vec<_>>(), [(true, false), (true, false), (true, true), (false, true)]);
     }
 
     #[test]
@@ -94,6 +111,7 @@ mod tests {
             "a=tun0@10.0.0.1 b",
             "a=tun0@10.0.0.1 b=tun1",
             "a=tun0@10.0.0.1 b=tun1@x",
+            "a=tun0@10.0.0.1 b=tun1@10.0.0.2,10.0.0.3",
             "--delay-ms -1 a=tun0@10.0.0.1 b=tun1@10.0.0.2",
             "--seed",
         ] {
