@@ -66,6 +66,7 @@ const checks = {
     program("cargo", ["tree", "--locked", "--depth", "0", "--manifest-path", at("fuzz/Cargo.toml")]),
   "biome (format and lint)": () => script("@biomejs/biome/bin/biome", ci ? "ci" : "check"),
   "types of sdk": () => types("sdk"),
+  "types of sdk/cli": () => types("sdk/cli"),
   "types of www": () => types("www"),
   "types of tests": () => types("tests"),
   "size budget": reportSizes,

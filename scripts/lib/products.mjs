@@ -90,14 +90,15 @@ export function start(instance: WebAssembly.Instance): void;
 /** The npm package's `sdk/dist`: the TypeScript face, the module beside it, and the one-file variant. */
 export function buildFace() {
   const dist = at("sdk", "dist");
-  const inputs = [...TYPESCRIPT, "sdk/ts", "sdk/tsconfig.json", "sdk/package.json"];
-  const outputs = ["index.js", "index.d.ts", "inline.js", "wasm/peerloom_bg.wasm"].map((name) =>
-    join(dist, name),
+  const inputs = [...TYPESCRIPT, "sdk/ts", "sdk/cli", "sdk/tsconfig.json", "sdk/package.json"];
+  const outputs = ["index.js", "index.d.ts", "inline.js", "wasm/peerloom_bg.wasm", "cli/main.js"].map(
+    (name) => join(dist, name),
   );
   return whenStale("face", { inputs, outputs, text: [stampOf("module")] }, async () => {
     say("compiling the TypeScript package …");
     rmSync(dist, { recursive: true, force: true });
     await node("typescript/bin/tsc", "-p", at("sdk"));
+    await node("typescript/bin/tsc", "-p", at("sdk", "cli"));
     cpSync(glueDir, join(dist, "wasm"), { recursive: true });
     await bundleLazy(dist);
     writeInline(dist);

@@ -44,12 +44,14 @@ export async function serveFiles(folder: string, headers: Record<string, string>
   };
 }
 
-/** Starts the signaling server on a free port; pages from any origin may join. */
-export async function startSignaling(): Promise<Running> {
-  const program =
-    process.env.PEERLOOM_SERVER ??
-    fileURLToPath(new URL("../../target/release/peerloom-signaling", import.meta.url));
-  const flags = ["--host", "127.0.0.1", "--port", "0", "--allow-origin", "*"];
+/** The signaling server. */
+export const program =
+  process.env.PEERLOOM_SERVER ??
+  fileURLToPath(new URL("../../target/release/peerloom-signaling", import.meta.url));
+
+/** Starts the signaling server on a free port, with these flags; without any, pages from any origin may join. */
+export async function startSignaling(...more: string[]): Promise<Running> {
+  const flags = ["--host", "127.0.0.1", "--port", "0", ...(more.length > 0 ? more : ["--allow-origin", "*"])];
   const server = spawn(program, flags, {
     env: { ...process.env, PEERLOOM_LOG_LEVEL: "warn", PEERLOOM_STUN: "off" },
     stdio: ["ignore", "pipe", "inherit"],

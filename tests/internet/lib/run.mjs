@@ -4,6 +4,7 @@ import { say } from "../../../scripts/lib/steps.mjs";
 import { few } from "../networks/cells.mjs";
 import { Grid, lackOfParts } from "../networks/grid.mjs";
 import { patient, ready, scenarios } from "../scenarios/index.mjs";
+import { TURN_SERVERS } from "./turn.mjs";
 import { within } from "./wait.mjs";
 import { World } from "./world.mjs";
 
@@ -59,7 +60,7 @@ async function runOne({ name, kinds }, counts) {
 async function runFew(counts) {
   const lacks = await lackOfParts(few.flatMap(({ kinds }) => kinds));
   if (lacks.length > 0) return counts.skipped.push(`networks: ${lacks[0]}`);
-  const grid = new Grid();
+  const grid = new Grid({ turn: TURN_SERVERS[0] });
   try {
     for (const cell of few) {
       const { failures, timeline } = await grid.run(cell);

@@ -1,14 +1,48 @@
 // A STUN and TURN server at a host, with one user, and relaying to everybody in this network.
-import { addressesOf, namesOf } from "./network.mjs";
+import { createHmac } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { serverBinary } from "../../../scripts/lib/paths.mjs";
+import { addressesOf, namesOf, temporaryFolder } from "./network.mjs";
 
 const PORT = 3478;
 /** That of https, which is all that some networks let through. */
 const TLS_PORT = 443;
 const [USER, PASSWORD] = ["scenario", "not a secret"];
 
-/** Which program it is: by name, what starts it at a host. */
-const SERVERS = { coturn: startCoturn };
+/** Networks here that a TURN server of ours does not reach by itself: they are for private use or documents. */
+const NETWORKS = ["10.77.0.0/16", "2001:db8:77::/48"];
+
+/** Which program it is: by name, what starts it at a host, and what clients are to call themselves. */
+const SERVERS = { peerloom: startPeerloom, coturn: startCoturn };
 export const TURN_SERVERS = Object.keys(SERVERS);
+
+async function startPeerloom(host, { certificate }) {
+  const secret = "not a secret but long enough to be one".replaceAll(" ", "-");
+  const file = join(temporaryFolder("turn"), "secret");
+  writeFileSync(file, secret);
+  // One socket for both families, where there are both.
+  const any = host.addressV6 === undefined ? host.address : "[::]";
+  const { certificateFile, keyFile } = certificate ?? {};
+  const tls = certificate
+    ? [
+        ...["--turn-tls", `${any}:${TLS_PORT}`],
+        ...["--turn-tls-certificate", certificateFile, "--turn-tls-key", keyFile],
+      ]
+    : [];
+  const args = [
+    ...["--host", host.address, "--port", "8081", "--log-level", "warn"],
+    ...["--stun", `${any}:${PORT}`, "--turn", "--turn-relay-address", host.address, ...tls],
+    ...["--turn-secret-file", file, ...NETWORKS.flatMap((network) => ["--turn-allow-peers", network])],
+    // All pages of a run are one user, at a few addresses.
+    ...["--turn-allocations-per-user", "1000", "--turn-allocations-per-address", "1000"],
+  ];
+  await host.do("serve", { program: serverBinary, args });
+  // Longer than members get them for, but no test takes as long.
+  const username = `${Math.floor(Date.now() / 1000) + 600}:scenario`;
+  const credential = createHmac("sha1", secret).update(username).digest("base64");
+  return { username, credential };
+}
 
 async function startCoturn(host, { certificate }) {
   const tls = certificate
@@ -33,6 +67,7 @@ async function startCoturn(host, { certificate }) {
   // Its other listeners are open by then.
   const ready = `UDP listener opened on ?: ${addresses.at(-1)}:(\\d+)\\s`;
   await host.do("serve", { program, args, ready });
+  return { username: USER, credential: PASSWORD };
 }
 
 /** What clients are told, by how they reach it. Firefox takes TURN over TLS only by a name. */
@@ -48,14 +83,14 @@ const TRANSPORTS = {
  * `v6`, `nat64`.
  */
 export async function startTurn(host, { kind = "coturn", certificate } = {}) {
-  await SERVERS[kind](host, { certificate });
+  const account = await SERVERS[kind](host, { certificate });
   const [names, addresses] = [namesOf(host), addressesOf(host)];
   const iceServers = ({ transport, forms = ["v4"] }) => {
     // Chromium looks names up as "name.", and such are not in its hosts' file.
     const stun = { urls: forms.map((form) => `stun:${addresses[form]}:${PORT}`) };
     if (transport === undefined) return [stun];
     const urls = forms.map((form) => TRANSPORTS[transport]({ name: names[form], address: addresses[form] }));
-    return [stun, { urls, username: USER, credential: PASSWORD }];
+    return [stun, { urls, ...account }];
   };
   return { iceServers };
 }
