@@ -36,6 +36,8 @@ export interface Options {
 }
 
 const ms = (since: number) => `${Math.round(performance.now() - since)} ms`;
+/** What the server has under this name, by its address with or without the WebSocket's. */
+const at = (url: URL, name: string) => new URL(`${url.pathname.replace(/\/(ws\/?)?$/, "")}/${name}`, url);
 const said = (error: unknown) => (error instanceof Error ? error.message || error.name : String(error));
 
 /** Goes through all steps; gives each as soon as it is known. Steps that need one that failed are not tried. */
@@ -98,7 +100,7 @@ async function* enter(options: Options): AsyncGenerator<Step, Told | undefined> 
   const begun = performance.now();
   let socket: WebSocketClient;
   try {
-    const address = new URL(`${url.pathname.replace(/\/(ws\/?)?$/, "")}/ws`, url);
+    const address = at(url, "ws");
     socket = await WebSocketClient.open(address, { origin, protocol: SUBPROTOCOL, timeoutMs });
   } catch (error) {
     yield ofClosedDoor(error, origin);
@@ -150,7 +152,7 @@ async function* enter(options: Options): AsyncGenerator<Step, Told | undefined> 
 function health(url: URL, timeout: number) {
   return new Promise<{ status: number; body: string; date?: number; certificate?: Certificate }>(
     (answered, failed) => {
-      const address = new URL(`${url.pathname.replace(/\/(ws\/?)?$/, "")}/healthz`, url);
+      const address = at(url, "healthz");
       const take = async (response: IncomingMessage) => {
         const certificate = certificateOf(response.socket);
         const date = Date.parse(response.headers.date ?? "");
