@@ -53,6 +53,8 @@ pub enum Input {
     ConnectionFailed(ConnectionId),
     /// There is a way, for the first time or again (`connected`).
     ConnectionWorks(ConnectionId),
+    /// ICE has found a way to the other side. Nothing follows but that it is known.
+    IceConnected(ConnectionId),
     /// One of the connection's channels closed, or an action on it threw.
     ConnectionLost(ConnectionId),
     /// The time given by [`Node::deadline`](crate::node::Node::deadline) has come.
@@ -89,6 +91,7 @@ impl std::fmt::Debug for Input {
             Self::ChannelsOpen(id) => write!(f, "ChannelsOpen({id:?})"),
             Self::ConnectionFailed(id) => write!(f, "ConnectionFailed({id:?})"),
             Self::ConnectionWorks(id) => write!(f, "ConnectionWorks({id:?})"),
+            Self::IceConnected(id) => write!(f, "IceConnected({id:?})"),
             Self::ConnectionLost(id) => write!(f, "ConnectionLost({id:?})"),
             Self::TimedOut => f.write_str("TimedOut"),
             Self::Online => f.write_str("Online"),

@@ -1,4 +1,4 @@
-//! What was tried to connect with a peer directly, for whoever wants to know why it did not work.
+//! What was tried to join, and to connect with a peer directly, for whoever wants to know why it did not work.
 
 use crate::candidate::{Address, Candidate, CandidateKind};
 
@@ -36,6 +36,17 @@ impl Kinds {
     }
 }
 
+/// When the steps of the last attempt to join were reached, by the clock of the inputs in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Joining {
+    /// A WebSocket was asked for.
+    pub asked_at: Option<u64>,
+    /// It was open.
+    pub opened_at: Option<u64>,
+    /// The server has let us in.
+    pub welcomed_at: Option<u64>,
+}
+
 /// How far an attempt came. Each step is of those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -45,10 +56,19 @@ pub enum Stage {
     Described,
     /// It knows the other side's description.
     Answered,
-    /// There is a way to the other side, and keys are agreed on: ICE and DTLS are done.
+    /// ICE has found a way to the other side.
+    Found,
+    /// Keys are agreed on: DTLS is done too.
     Works,
     /// The channels are open.
     Open,
+    /// The other side has spoken.
+    Heard,
+}
+
+impl Stage {
+    /// How many there are.
+    pub const COUNT: usize = 7;
 }
 
 /// One attempt. Times are those of the inputs, in milliseconds.
@@ -57,7 +77,7 @@ pub struct Attempt {
     /// 0 by cards, above by offer and answer.
     pub generation: u32,
     /// When each [`Stage`] was reached.
-    pub reached: [Option<u64>; 5],
+    pub reached: [Option<u64>; Stage::COUNT],
     /// When it was given up, or its connection was lost.
     pub ended_at: Option<u64>,
     /// Candidates of this side.
@@ -79,7 +99,8 @@ impl Attempts {
         if self.0.len() == MOST {
             self.0.remove(0);
         }
-        let reached = [Some(now), None, None, None, None];
+        let mut reached = [None; Stage::COUNT];
+        reached[Stage::Begun as usize] = Some(now);
         let (local, remote) = (Kinds::default(), Kinds::default());
         self.0.push(Attempt { generation, reached, ended_at: None, local, remote });
     }
@@ -147,7 +168,8 @@ mod tests {
         assert_eq!(known.iter().map(|attempt| attempt.generation).collect::<Vec<_>>(), [2, 3, 4, 5]);
         assert_eq!(known[2].ended_at, Some(500), "each ends the one before");
         let last = known[3];
-        assert_eq!((last.reached, last.ended_at), ([Some(500), Some(510), None, None, None], Some(600)));
+        assert_eq!(last.reached, [Some(500), Some(510), None, None, None, None, None]);
+        assert_eq!(last.ended_at, Some(600));
         assert_eq!(last.local.0, Kinds::HOST | Kinds::V4 | Kinds::SRFLX | Kinds::V6);
         assert_eq!(last.remote.0, Kinds::HIDDEN | Kinds::RELAY | Kinds::V4);
     }

@@ -251,6 +251,11 @@ impl Link {
         }
     }
 
+    /// An attempt came so far. What follows from some stages has functions of its own.
+    pub(crate) fn reached(&mut self, now: u64, stage: Stage) {
+        self.tried.reach(now, stage);
+    }
+
     /// The channels of our connection are open.
     pub(crate) fn channels_open(&mut self, now: u64) {
         self.tried.reach(now, Stage::Open);

@@ -16,6 +16,7 @@ mod veil;
 use std::collections::VecDeque;
 
 use crate::action::{Command, ConnectionId, Event, Input, SignalingState};
+use crate::attempts::{self, Stage};
 use crate::budget::Budget;
 use crate::control::Control;
 use crate::failure::{KickError, LinkError, RoomError};
@@ -284,6 +285,11 @@ impl Room {
         Comparison::new(ours, (id, theirs), number)
     }
 
+    /// How far the last attempt to join came.
+    pub(crate) fn steps(&self) -> attempts::Joining {
+        self.server.steps()
+    }
+
     /// What connects with a member.
     pub(crate) fn link(&self, id: PeerId) -> Option<&Link> {
         self.members.get(&id)?.link.as_ref()
@@ -425,7 +431,7 @@ impl Room {
         }
         match input {
             Input::Start => self.warm_up(now),
-            Input::SocketOpened => self.server.opened(),
+            Input::SocketOpened => self.server.opened(now),
             Input::SocketMessage(bytes) => self.server.message(now, &bytes),
             Input::SocketClosed => {
                 self.inbox.clear();
@@ -446,6 +452,7 @@ impl Room {
             Input::ChannelsOpen(id) => self.with_link(id, |link| link.channels_open(now)),
             Input::ConnectionFailed(id) => self.connection_failed(now, id),
             Input::ConnectionWorks(id) => self.with_link(id, |link| link.works(now)),
+            Input::IceConnected(id) => self.with_link(id, |link| link.reached(now, Stage::Found)),
             Input::ConnectionLost(id) => self.connection_lost(now, id),
             Input::TimedOut => self.timed_out(now),
             Input::Online => {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::action::{Command, SignalingState};
+use crate::attempts::Joining;
 use crate::codec;
 use crate::failure::RoomError;
 use crate::id::PeerId;
@@ -55,6 +56,7 @@ pub(crate) struct ServerLink {
     join_by: Option<u64>,
     join_timeout_ms: u64,
     id: Option<PeerId>,
+    steps: Joining,
     /// When the socket was last up, after it was lost.
     lost_at: Option<u64>,
     /// A join too long for the upgrade request.
@@ -83,6 +85,7 @@ impl ServerLink {
             join_by: None,
             join_timeout_ms,
             id: None,
+            steps: Joining::default(),
             lost_at: None,
             first_message: None,
             last_refusal: None,
@@ -152,10 +155,17 @@ impl ServerLink {
         };
         let patience = if self.id.is_none() { timing::WELCOME_MS } else { timing::RETURN_MS };
         self.state = State::Joining(now + patience);
+        self.steps = Joining { asked_at: Some(now), ..Joining::default() };
         self.events.push_back(ServerEvent::Do(Command::OpenSocket { subprotocols }));
     }
 
-    pub(crate) fn opened(&mut self) {
+    /// How far the last attempt to join came.
+    pub(crate) fn steps(&self) -> Joining {
+        self.steps
+    }
+
+    pub(crate) fn opened(&mut self, now: u64) {
+        self.steps.opened_at = Some(now);
         if let Some(message) = self.first_message.take() {
             self.events.push_back(ServerEvent::Do(Command::SendSocket(message)));
         }
@@ -220,6 +230,7 @@ impl ServerLink {
         let first = self.id.is_none();
         (self.id, self.lost_at) = (Some(welcome.id), None);
         self.state = State::Up;
+        self.steps.welcomed_at = Some(now);
         self.join_by = None;
         self.failures = 0;
         self.heard_at = now;

@@ -444,29 +444,31 @@ impl NativeRoom {
         self.0.leave();
     }
 
-    /// Of a peer `[bytesSent, bytesReceived, messagesSent, messagesReceived, rttMs]`, the last one if the session has
-    /// measured it; without one `[serverSent, serverReceived, directSent, directReceived]` in bytes.
-    pub fn counts(&self, peer: Option<String>) -> Array {
-        let mut rtt_ms = None;
-        let counts = match peer.and_then(|peer| parse_id(&peer).ok()) {
-            Some(peer) => {
-                let stats = self.0.peer_counts(peer);
-                rtt_ms = stats.rtt_ms;
-                [stats.sent_bytes, stats.received_bytes, stats.sent_messages, stats.received_messages]
-            }
+    /// Of a peer `[bytesSent, bytesReceived, bufferedBytes, rttMs, jitterMs]`, -1 for what is not measured, and for each channel, of
+    /// which the last is that of streams and calls, `[messagesSent, messagesReceived, messagesResent, bytesSent, bytesReceived,
+    /// queuedBytes, unacknowledgedBytes, windowBytes, earlyBytes]`; without one `[serverSent, serverReceived, directSent,
+    /// directReceived]` in bytes.
+    pub fn counts(&self, peer: Option<String>) -> Vec<f64> {
+        match peer {
+            Some(peer) => parse_id(&peer).map_or(Vec::new(), |peer| self.0.peer_counts(peer)),
             None => {
                 let traffic = self.0.traffic();
                 [traffic.server_sent, traffic.server_received, traffic.direct_sent, traffic.direct_received]
+                    .map(|count| count as f64)
+                    .to_vec()
             }
-        };
-        counts.iter().map(|count| *count as f64).chain(rtt_ms).map(JsValue::from_f64).collect()
+        }
     }
 
-    /// What was tried to reach a peer directly, nine numbers for each attempt, oldest first: its generation; when it began, and
-    /// when it was described, answered, worked, was open and ended, in milliseconds ago, -1 for what has not happened; the kinds of
-    /// candidates of this side and of the other ([`Kinds`](peerloom_protocol::attempts::Kinds)).
-    pub fn attempts(&self, peer: &str) -> Vec<f64> {
-        parse_id(peer).map_or(Vec::new(), |peer| self.0.attempts(peer))
+    /// What was tried to reach a peer directly, eleven numbers for each attempt, oldest first: its generation; when each
+    /// [`Stage`](peerloom_protocol::attempts::Stage) was reached, and when it ended, in milliseconds ago, -1 for what has not
+    /// happened; the kinds of candidates of this side and of the other ([`Kinds`](peerloom_protocol::attempts::Kinds)). Without a
+    /// peer how far [joining](peerloom_protocol::attempts::Joining) came, in milliseconds ago.
+    pub fn attempts(&self, peer: Option<String>) -> Vec<f64> {
+        match peer {
+            Some(peer) => parse_id(&peer).map_or(Vec::new(), |peer| self.0.attempts(peer)),
+            None => self.0.joining(),
+        }
     }
 
     /// The servers that connections are made with, an array of `RTCIceServer`.

@@ -36,7 +36,7 @@ mod typed;
 
 #[cfg(feature = "typed")]
 pub use driver::create_room_secret;
-pub use driver::{Path, PeerStats, Traffic};
+pub use driver::{ChannelStats, Path, PeerStats, Traffic};
 pub use error::Error;
 pub use peerloom_protocol::action::Outcome;
 pub use peerloom_protocol::call::CallFailure;

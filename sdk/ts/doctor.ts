@@ -1,4 +1,5 @@
 import { PeerloomError } from "./errors.js";
+import { loadPart } from "./part.js";
 import type { Report } from "./report.js";
 
 /**
@@ -15,20 +16,14 @@ export async function diagnose(
   if (!/^(https?|wss?):/.test(address)) {
     throw new PeerloomError("bad-url", `not an http, https, ws or wss address: ${address}`);
   }
-  return (await loadDiagnosis()).diagnose(address, options.iceServers ?? [], undefined);
+  return (await loadDiagnosis()).diagnose(address, options.iceServers ?? []);
 }
 
 /**
  * Loaded when somebody asks.
  * @internal
  */
-export async function loadDiagnosis(): Promise<typeof import("./diagnose.js")> {
-  try {
-    return await import("./diagnose.js");
-  } catch (cause) {
-    throw new PeerloomError("load-failed", "diagnose.js could not be loaded", { cause });
-  }
-}
+export const loadDiagnosis = () => loadPart("diagnose.js", () => import("./diagnose.js"));
 
 /**
  * An address relative to the page, such as "/", means the page's own server.

@@ -1,3 +1,5 @@
+import type { Report } from "./report.js";
+
 /**
  * Why something failed. The codes are stable and the same in Rust; `docs/errors.md` explains each.
  */
@@ -66,6 +68,13 @@ export class PeerloomError extends Error {
   readonly code: ErrorCode;
   /** With `call-failed`: the code that the handler at the other end gave, if it gave one. */
   readonly remoteCode?: string;
+  /**
+   * On errors of a room, and of peers that cannot be reached: finds out what stands in the way. Asks the servers, which takes up to
+   * five seconds.
+   *
+   * @throws PeerloomError `load-failed`
+   */
+  diagnose?: () => Promise<Report>;
 
   /** @internal */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {

@@ -10,6 +10,8 @@ import type { NativeRoom } from "./wasm/peerloom.js";
  */
 export class Exchange {
   readonly native: () => NativeRoom | undefined;
+  /** Of the declared channels, in the order of the core's numbers. */
+  readonly labels: string[] = [];
   /** Where methods are declared. The core tells of no calls elsewhere. */
   calls: Calls | undefined;
   readonly #opened: (stream: PeerStream) => boolean;

@@ -1,9 +1,11 @@
 // From what was found to what it means. Nothing here asks a browser.
+import { overUdp } from "./probe.js";
 import type {
   AttemptReport,
   CandidateKinds,
   Finding,
   IceServerReport,
+  Nat,
   Report,
   ServerReport,
 } from "./report.js";
@@ -14,6 +16,7 @@ export interface Evidence {
   readonly hasWebRtc: boolean;
   readonly server: ServerReport;
   readonly iceServers: readonly IceServerReport[];
+  readonly nat?: Nat;
   /** About a peer. */
   readonly peer?: {
     readonly path: NonNullable<Report["path"]>;
@@ -32,7 +35,6 @@ const explanation = (
 ): Explanation => ({ finding, cause, remedy, confidence });
 
 const isTurn = ({ url }: IceServerReport) => url.startsWith("turn");
-const overUdp = ({ url }: IceServerReport) => !url.startsWith("turns") && !url.endsWith("transport=tcp");
 /** What the end of an attempt is called that no candidates came from. */
 const hasNone = (kinds: CandidateKinds) => !kinds.host && !kinds.hidden && !kinds.srflx && !kinds.relay;
 const RELAYED = "Messages go through the signaling server meanwhile.";
@@ -41,7 +43,7 @@ const RELAYED = "Messages go through the signaling server meanwhile.";
  * The first of these that fits is what is told: what makes everything else impossible comes first.
  */
 export function explain(evidence: Evidence): Explanation {
-  const { online, hasWebRtc, server, iceServers, peer } = evidence;
+  const { online, hasWebRtc, server, iceServers, nat, peer } = evidence;
   if (peer?.path === "direct") {
     return explanation("direct", "certain", "Messages go from browser to browser.", "Nothing is to be done.");
   }
@@ -61,6 +63,8 @@ export function explain(evidence: Evidence): Explanation {
       `Switch it on in the browser's settings, or look for an extension that does this. ${RELAYED}`,
     );
   }
+  const skewed = ofClock(server, iceServers, peer?.error?.code);
+  if (skewed !== undefined) return skewed;
   if (peer?.error !== undefined && !TRIED.has(peer.error.code)) {
     return explanation(
       "refused",
@@ -75,7 +79,34 @@ export function explain(evidence: Evidence): Explanation {
       explanation("alone", "certain", "Nothing stands in the way here.", "Ask about a peer.")
     );
   }
-  return ofAttempts(peer.attempts, iceServers);
+  return ofAttempts(peer.attempts, iceServers, nat);
+}
+
+/** Clocks that agree to this many milliseconds do no harm: credentials are good for minutes. */
+const AGREES_MS = 60_000;
+
+/** What is made with a clock is refused, and the clocks differ. */
+function ofClock(
+  { clockAheadMs = 0 }: ServerReport,
+  servers: readonly IceServerReport[],
+  code: string | undefined,
+): Explanation | undefined {
+  const isRefused = code === "unauthorized" || isUnauthorized(servers);
+  if (!isRefused || Math.abs(clockAheadMs) < AGREES_MS) return undefined;
+  const minutes = Math.round(Math.abs(clockAheadMs) / 60_000);
+  return explanation(
+    "clock-skew",
+    "likely",
+    `This machine's clock is ${minutes} minutes ${clockAheadMs > 0 ? "ahead of" : "behind"} the server's, and what was made with it is refused.`,
+    "Set the clock; or have tokens and credentials made by a server.",
+  );
+}
+
+/** That all TURN servers refuse, and at least one for its credentials. */
+function isUnauthorized(servers: readonly IceServerReport[]): boolean {
+  const turn = servers.filter(isTurn);
+  const refuses = ({ error = 0 }: IceServerReport) => [401, 403, 441].includes(error);
+  return turn.every(({ ms }) => ms === undefined) && turn.some(refuses);
 }
 
 /** What a peer is said to have failed with when no path was found. Other codes say themselves what is wrong. */
@@ -104,7 +135,7 @@ function ofIceServers(servers: readonly IceServerReport[]): Explanation | undefi
   const turn = servers.filter(isTurn);
   const works = (server: IceServerReport) => server.ms !== undefined;
   if (turn.length > 0 && !turn.some(works)) {
-    if (turn.some(({ error }) => error === 401 || error === 403 || error === 441)) {
+    if (isUnauthorized(servers)) {
       return explanation(
         "turn-auth-failed",
         "certain",
@@ -132,7 +163,11 @@ const noUdp = (servers: readonly IceServerReport[]) =>
     `Allow UDP, or give a TURN server over TLS at port 443. ${RELAYED}`,
   );
 
-function ofAttempts(attempts: readonly AttemptReport[], iceServers: readonly IceServerReport[]): Explanation {
+function ofAttempts(
+  attempts: readonly AttemptReport[],
+  iceServers: readonly IceServerReport[],
+  nat: Nat | undefined,
+): Explanation {
   const last = [...attempts].reverse().find(({ answeredMs }) => answeredMs !== undefined) ?? attempts.at(-1);
   if (last === undefined || (last.endedMs === undefined && last.begunAgo < 10_000 && attempts.length === 1)) {
     return explanation("connecting", "certain", "The direct connection is being made.", "Wait some seconds.");
@@ -175,6 +210,14 @@ function ofAttempts(attempts: readonly AttemptReport[], iceServers: readonly Ice
       stun === undefined
         ? "Give a STUN server as iceServers, or have the signaling server answer STUN."
         : "Look whether the STUN server answers.",
+    );
+  }
+  if (!local.relay && !remote.relay && nat === "symmetric") {
+    return explanation(
+      "symmetric-nat-no-turn",
+      "likely",
+      "The address translator here is symmetric: it gives a port of its own to each destination, which the other end cannot know.",
+      `Give a TURN server. ${RELAYED}`,
     );
   }
   if (!local.relay && !remote.relay) {

@@ -1,6 +1,7 @@
 // What the core has signed and checked: by the browser where it knows Ed25519, else by code that is loaded for it.
 import { PeerloomError } from "./errors.js";
 import { readMetadata } from "./json.js";
+import { loadPart } from "./part.js";
 import type { Passphrase } from "./passphrase.js";
 import type { Memory } from "./remember.js";
 import type { Json } from "./schema.js";
@@ -128,9 +129,7 @@ export async function forgetIdentity({ app = "" }: { readonly app?: string } = {
  * @internal
  */
 export async function knowPassphrase(passphrase: string, room: string): Promise<Passphrase> {
-  const { Passphrase } = await import("./passphrase.js").catch((cause) => {
-    throw new PeerloomError("load-failed", "passphrase.js could not be loaded", { cause });
-  });
+  const { Passphrase } = await loadPart("passphrase.js", () => import("./passphrase.js"));
   const known = Passphrase.of(passphrase, room);
   if (known === undefined)
     throw new PeerloomError("bad-passphrase", "a passphrase has 6 to 128 bytes of UTF-8");
@@ -139,10 +138,4 @@ export async function knowPassphrase(passphrase: string, room: string): Promise<
 
 const noStorage = (message: string, cause?: unknown) => new PeerloomError("no-storage", message, { cause });
 
-async function loadMemory(): Promise<typeof import("./remember.js")> {
-  try {
-    return await import("./remember.js");
-  } catch (cause) {
-    throw new PeerloomError("load-failed", "remember.js could not be loaded", { cause });
-  }
-}
+const loadMemory = () => loadPart("remember.js", () => import("./remember.js"));

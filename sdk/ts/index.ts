@@ -14,7 +14,7 @@ export { forgetIdentity } from "./identity.js";
 export { type JoinOptions, join } from "./join.js";
 export { load } from "./load.js";
 export type { WasmSource } from "./module.js";
-export { Peer, type PeerPath, type PeerState, type PeerStats, type SafetyCode } from "./peer.js";
+export { type PathUse, Peer, type PeerPath, type PeerState, type SafetyCode } from "./peer.js";
 export {
   type ChannelDefinition,
   type ChannelOptions,
@@ -25,18 +25,23 @@ export {
   type RpcDefinition,
   rpc,
 } from "./protocol.js";
+export { type RecordOptions, recordStats, type StatsRecord, type StatsSample } from "./record.js";
 export type {
   AttemptReport,
   CandidateKinds,
   Finding,
   IceServerReport,
+  JoiningReport,
+  Nat,
   Report,
   ServerReport,
 } from "./report.js";
 export type {
   IceServerSource,
   IdentityChangedEvent,
+  PathEvent,
   PeerEvent,
+  PeerRoute,
   Room,
   RoomBase,
   RoomEvents,
@@ -50,4 +55,5 @@ export type {
 export { type CallContext, type CallHandler, type CallOptions, Rpc } from "./rpc.js";
 export type { Json, StandardResult, StandardSchemaV1 } from "./schema.js";
 export { createRoomSecret, readInvite } from "./secret.js";
+export type { ChannelStats, PeerStats } from "./stats.js";
 export type { PeerStream } from "./stream.js";

@@ -1,18 +1,18 @@
 /**
- * What a connection's selected pair of candidates tells.
+ * The selected pair of candidates and its two ends, as entries of `getStats()` (W3C webrtc-stats).
  * @internal
  */
-export interface Pair {
-  readonly rttMs?: number;
-  readonly localCandidateType?: string;
-  readonly remoteCandidateType?: string;
+export interface SelectedPair {
+  readonly pair?: Readonly<Record<string, unknown>>;
+  readonly local?: Readonly<Record<string, unknown>>;
+  readonly remote?: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Reads the selected pair out of `getStats()` (W3C webrtc-stats). What the browser does not tell is not there.
+ * Asks the browser. What it does not tell is not there.
  * @internal
  */
-export async function selectedPair(connection: RTCPeerConnection | undefined): Promise<Pair> {
+export async function selectedPair(connection: RTCPeerConnection | undefined): Promise<SelectedPair> {
   const report = await connection?.getStats().catch(() => undefined);
   if (report === undefined) return {};
   const all = [...report.values()];
@@ -22,12 +22,6 @@ export async function selectedPair(connection: RTCPeerConnection | undefined): P
       ? // Firefox has no transport entry, but marks the pair.
         all.find(({ type, selected }) => type === "candidate-pair" && selected)
       : report.get(transport.selectedCandidatePairId);
-  const { currentRoundTripTime: seconds, localCandidateId, remoteCandidateId } = pair ?? {};
-  const localCandidateType = report.get(localCandidateId)?.candidateType;
-  const remoteCandidateType = report.get(remoteCandidateId)?.candidateType;
-  return {
-    ...(seconds !== undefined && { rttMs: seconds * 1000 }),
-    ...(localCandidateType && { localCandidateType }),
-    ...(remoteCandidateType && { remoteCandidateType }),
-  };
+  const [local, remote] = [report.get(pair?.localCandidateId), report.get(pair?.remoteCandidateId)];
+  return { pair, local, remote };
 }

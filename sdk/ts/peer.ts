@@ -1,9 +1,11 @@
 import { PeerloomError } from "./errors.js";
 import type { Exchange } from "./exchange.js";
 import { selectedPair } from "./pair.js";
+import { loadPart } from "./part.js";
 import type { Meeting } from "./remember.js";
 import type { Json } from "./schema.js";
 import { Settled } from "./settled.js";
+import type { PeerStats } from "./stats.js";
 import type { PeerStream } from "./stream.js";
 
 /**
@@ -18,18 +20,14 @@ export type PeerPath = "connecting" | "direct" | "turn" | "relay";
  */
 export type PeerState = "joined" | "connected" | "suspended" | "left";
 
-/** Counts and measures of one peer. */
-export interface PeerStats {
+/** A path that messages to a peer take, or took for a while. */
+export interface PathUse {
   readonly path: PeerPath;
-  /** Round trip of the path in use, in milliseconds, once it is measured. */
-  readonly rttMs?: number;
+  /** Since when, in milliseconds as of `Date.now()`. */
+  readonly since: number;
+  /** Bytes in that time, whatever else carried the last of them. */
   readonly bytesSent: number;
   readonly bytesReceived: number;
-  readonly messagesSent: number;
-  readonly messagesReceived: number;
-  /** `host`, `srflx`, `prflx` or `relay` (RFC 8445). */
-  readonly localCandidateType?: string;
-  readonly remoteCandidateType?: string;
 }
 
 /** What two people compare to know that nobody is between their pages. */
@@ -39,6 +37,9 @@ export interface SafetyCode {
   /** Five pictures, of the same 64 everywhere. */
   readonly emoji: readonly string[];
 }
+
+/** How many paths of the past are known: of the last minutes, where a network is bad. */
+const MOST_PATHS = 32;
 
 /** Somebody else in the room. The same object for as long as it stays. */
 export class Peer {
@@ -50,6 +51,11 @@ export class Peer {
   readonly #exchange: Exchange;
   #state: PeerState = "joined";
   #path: PeerPath = "connecting";
+  #since = Date.now();
+  /** Bytes sent and received before the path in use was. */
+  #before: readonly [number, number] = [0, 0];
+  /** Paths that were in use, oldest first. */
+  readonly #paths: PathUse[] = [];
   #code: Settled<SafetyCode> | undefined;
 
   /** @internal */
@@ -121,25 +127,40 @@ export class Peer {
     this.#code?.settle(code, error);
   }
 
+  /** The path in use. */
+  get use(): PathUse {
+    const [sent = 0, received = 0] = this.#exchange.native()?.counts(this.id) ?? [];
+    const [sentBefore, receivedBefore] = this.#before;
+    const bytesSent = Math.max(0, sent - sentBefore);
+    const bytesReceived = Math.max(0, received - receivedBefore);
+    return { path: this.#path, since: this.#since, bytesSent, bytesReceived };
+  }
+
   /**
-   * Asks the browser for the state of the connection.
-   * @throws PeerloomError `closed` when the room was left
+   * Counts and measures: what the session knows, and what the browser tells of the connection. Cheap enough for once a second and
+   * peer; {@link recordStats} does that.
+   *
+   * @throws PeerloomError `closed` when the room was left, `load-failed`
    */
   async stats(): Promise<PeerStats> {
-    const native = this.#exchange.native();
-    if (native === undefined) throw new PeerloomError("closed", "the room is closed");
-    const [bytesSent = 0, bytesReceived = 0, messagesSent = 0, messagesReceived = 0, rttMs] = native.counts(
-      this.id,
-    ) as number[];
-    const pair = await selectedPair(this.connection);
-    const known = { path: this.#path, bytesSent, bytesReceived, messagesSent, messagesReceived };
-    return { ...known, ...(rttMs !== undefined && { rttMs }), ...pair };
+    const counts = this.#exchange.native()?.counts(this.id);
+    if (counts === undefined) throw new PeerloomError("closed", "the room is closed");
+    const paths = [...this.#paths, this.use];
+    const { readStats } = await loadPart("stats.js", () => import("./stats.js"));
+    return readStats(counts, this.#exchange.labels, paths, await selectedPair(this.connection));
   }
 
   /** @internal */
   update(state: PeerState, path: PeerPath): void {
     this.#state = state;
-    this.#path = path;
+    if (path !== this.#path) {
+      const { use } = this;
+      if (this.#paths.push(use) > MOST_PATHS) this.#paths.shift();
+      const [sent, received] = this.#before;
+      this.#before = [sent + use.bytesSent, received + use.bytesReceived];
+      this.#since = Date.now();
+      this.#path = path;
+    }
     if (state === "left") this.#code?.reject(new PeerloomError("peer-gone", "the peer has left"));
   }
 }

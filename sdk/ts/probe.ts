@@ -4,6 +4,13 @@ import type { IceServerReport, ServerReport } from "./report.js";
 /** How long each is waited for. */
 const PATIENCE_MS = 5_000;
 
+/**
+ * Whether a server is asked over UDP.
+ * @internal
+ */
+export const overUdp = ({ url }: { readonly url: string }) =>
+  !/^(turns|stuns):/.test(url) && !url.endsWith("transport=tcp");
+
 /** Milliseconds until a promise is kept; undefined when it is not, or not in time. */
 async function timed(work: (signal: AbortSignal) => Promise<unknown>): Promise<number | undefined> {
   const begun = performance.now();
@@ -69,36 +76,62 @@ export function probeIceServers(servers: readonly RTCIceServer[]): Promise<IceSe
   return Promise.all(all.slice(0, 16).map(probeIceServer));
 }
 
-async function probeIceServer(server: RTCIceServer & { urls: string }): Promise<IceServerReport> {
+/** One server, at one address. */
+interface OneServer extends RTCIceServer {
+  readonly urls: string;
+}
+
+/**
+ * Asks one for a candidate.
+ * @internal
+ */
+export async function probeIceServer(server: OneServer): Promise<IceServerReport> {
   const isTurn = server.urls.startsWith("turn");
+  const begun = performance.now();
   let error: number | undefined;
-  const ms = await timed(async (signal) => {
-    const pc = new RTCPeerConnection({
-      iceServers: [server],
-      iceTransportPolicy: isTurn ? "relay" : "all",
+  const { candidates, isComplete } = await gather(
+    { iceServers: [server], iceTransportPolicy: isTurn ? "relay" : "all" },
+    ({ type }) => type === (isTurn ? "relay" : "srflx"),
+    // A refusal says more than silence at another address of this machine.
+    (code) => {
+      if (error === undefined || error === 701) error = code;
+    },
+  );
+  const ms = performance.now() - begun;
+  const own = candidates.some(({ type, address }) => type === "host" && !address?.endsWith(".local"));
+  // A public address of the machine itself is a candidate already, and not told twice.
+  const isFound =
+    candidates.some(({ type }) => type !== "host") || (own && isComplete && error === undefined);
+  return { url: server.urls, ...(isFound ? { ms } : error !== undefined && { error }) };
+}
+
+/**
+ * Candidates that a connection finds, until it says that there are no more, one is `enough`, or the time is over.
+ * @internal
+ */
+export async function gather(
+  configuration: RTCConfiguration,
+  enough: (candidate: RTCIceCandidate) => boolean,
+  onError?: (code: number) => void,
+): Promise<{ candidates: RTCIceCandidate[]; isComplete: boolean }> {
+  const pc = new RTCPeerConnection(configuration);
+  const candidates: RTCIceCandidate[] = [];
+  try {
+    const complete = new Promise<boolean>((resolve) => {
+      setTimeout(resolve, PATIENCE_MS, false);
+      pc.onicecandidate = ({ candidate }) => {
+        // Firefox marks the end with an empty one besides.
+        if (candidate === null) return resolve(true);
+        if (candidate.candidate === "") return;
+        candidates.push(candidate);
+        if (enough(candidate)) resolve(false);
+      };
+      pc.onicecandidateerror = ({ errorCode }) => onError?.(errorCode);
     });
-    try {
-      const found = new Promise<void>((resolve, reject) => {
-        signal.addEventListener("abort", reject);
-        pc.onicecandidate = ({ candidate }) => {
-          if (candidate?.type === (isTurn ? "relay" : "srflx")) resolve();
-          if (candidate === null) reject();
-        };
-        pc.onicecandidateerror = ({ errorCode }) => {
-          // A refusal says more than silence at another address of this machine.
-          if (error === undefined || error === 701) error = errorCode;
-        };
-      });
-      pc.createDataChannel("probe");
-      await pc.setLocalDescription();
-      await found;
-    } finally {
-      pc.close();
-    }
-  });
-  return {
-    url: server.urls,
-    ...(ms !== undefined && { ms }),
-    ...(ms === undefined && error !== undefined && { error }),
-  };
+    pc.createDataChannel("probe");
+    await pc.setLocalDescription();
+    return { isComplete: await complete, candidates };
+  } finally {
+    pc.close();
+  }
 }

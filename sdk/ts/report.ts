@@ -10,6 +10,7 @@ export type Finding =
   | "alone"
   | "connecting"
   | "offline"
+  | "clock-skew"
   | "signaling-unreachable"
   | "websocket-blocked"
   | "no-webrtc"
@@ -20,6 +21,7 @@ export type Finding =
   | "turn-unreachable"
   | "no-stun"
   | "mdns-unresolved"
+  | "symmetric-nat-no-turn"
   | "nat-no-turn"
   | "peer-needs-turn"
   | "dtls-failed"
@@ -36,6 +38,22 @@ export interface ServerReport {
   /** By how much this machine's clock is ahead of the server's, in milliseconds, where the browser tells. */
   readonly clockAheadMs?: number;
 }
+
+/** How this page joined its room, the last time that it tried. */
+export interface JoiningReport {
+  /** Milliseconds ago that it asked for a WebSocket. */
+  readonly begunAgo: number;
+  /** Milliseconds after that until the WebSocket was open, and until the server had let it in; undefined when that was not. */
+  readonly webSocketMs?: number;
+  readonly joinedMs?: number;
+}
+
+/**
+ * What an address translator makes of this page's port (RFC 4787 §4.1). `none`: there is no translator. `cone`: the same one for
+ * all whom it writes to, which direct paths need, or there is none and the browser hides the machine's own address. `symmetric`:
+ * another one for each.
+ */
+export type Nat = "none" | "cone" | "symmetric";
 
 /** How a STUN or TURN server was found. */
 export interface IceServerReport {
@@ -66,10 +84,14 @@ export interface AttemptReport {
   /** Milliseconds after that until each step was done; undefined when it was not. */
   readonly describedMs?: number;
   readonly answeredMs?: number;
-  /** ICE and DTLS. */
+  /** ICE had found a way. */
+  readonly iceMs?: number;
+  /** DTLS was done too. */
   readonly connectedMs?: number;
   /** The channels were open. */
   readonly openMs?: number;
+  /** The first bytes of the peer were here. */
+  readonly heardMs?: number;
   /** It was given up, or its connection was lost. */
   readonly endedMs?: number;
   readonly local: CandidateKinds;
@@ -89,7 +111,13 @@ export interface Report {
   /** The code of the error that the peer failed with, where it did. */
   readonly error?: string;
   readonly server: ServerReport;
+  /** Where there is a room. */
+  readonly joining?: JoiningReport;
   readonly iceServers: readonly IceServerReport[];
+  /** Whether packets over UDP come back from a STUN or TURN server; undefined where none was asked. */
+  readonly udp?: boolean;
+  /** The kind of address translator, where two STUN servers tell: two ports of the same will do. */
+  readonly nat?: Nat;
   /** The last attempts, oldest first. */
   readonly attempts: readonly AttemptReport[];
   /** The browser, as it calls itself. */

@@ -7,7 +7,7 @@ import { type Accepted, witness } from "./identity.js";
 import { readMetadata } from "./json.js";
 import { selectedPair } from "./pair.js";
 import type { Passphrase } from "./passphrase.js";
-import { Peer, type PeerPath, type PeerState } from "./peer.js";
+import { type PathUse, Peer, type PeerPath, type PeerState } from "./peer.js";
 import type { ChannelDefinition, MessageOf, Protocol, RpcDefinition } from "./protocol.js";
 import type { Memory } from "./remember.js";
 import type { Report } from "./report.js";
@@ -46,6 +46,23 @@ export interface IdentityChangedEvent {
   readonly known: { readonly id: string; readonly since: Date };
 }
 
+/** Messages to a peer go another way from now on. */
+export interface PathEvent {
+  readonly peer: Peer;
+  readonly path: PeerPath;
+  /** Round trip of the new path, in milliseconds, if it is known already. */
+  readonly rttMs?: number;
+  /** The path until now, and what went over it. */
+  readonly before: PathUse;
+}
+
+/** How a peer is reached now. */
+export interface PeerRoute extends PathUse {
+  readonly peer: Peer;
+  /** Round trip in milliseconds, once it is measured. */
+  readonly rttMs?: number;
+}
+
 /** What is known of who the others in a room are. */
 export type Security =
   | "open"
@@ -66,7 +83,7 @@ export interface RoomEvents {
    */
   "identity-changed": IdentityChangedEvent;
   /** Messages to a peer go another way from now on. */
-  path: { readonly peer: Peer; readonly path: PeerPath };
+  path: PathEvent;
   undelivered: UndeliveredEvent;
   signaling: { readonly state: SignalingState };
   /** A peer has opened a stream. Without a listener it is refused. */
@@ -186,6 +203,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         const declared = definition as ChannelDefinition<unknown>;
         value = new Channel<unknown>(label, this.#byIndex.length, declared, native, this.#waiting, refuse);
         this.#byIndex.push(value);
+        this.#exchange.labels.push(label);
       }
       if (!(label in this)) Object.defineProperty(this, label, { value, enumerable: true });
     }
@@ -322,6 +340,16 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     for (const kick of waiting) kick.settle(undefined, error);
   }
 
+  /** How each peer is reached now. */
+  paths(): PeerRoute[] {
+    return [...this.#peers.values()].map((peer) => ({ peer, ...peer.use, ...this.#rtt(peer) }));
+  }
+
+  #rtt(peer: Peer): { readonly rttMs?: number } {
+    const rttMs = this.#native?.counts(peer.id)[3] ?? -1;
+    return rttMs < 0 ? {} : { rttMs };
+  }
+
   /** Bytes so far, by the way they went. */
   stats(): RoomStats {
     if (this.#native !== undefined) this.#stats = readTraffic(this.#native);
@@ -337,17 +365,20 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   async diagnose(peer?: Peer): Promise<Report> {
     const native = this.#native;
     if (native === undefined) throw new PeerloomError("closed", "the room is closed");
-    const attempts = peer === undefined ? undefined : native.attempts(peer.id);
+    return this.#finder(native, peer, peer && this.#unreachable.get(peer))();
+  }
+
+  /** Finds out later, from what is known now and what the servers answer then. */
+  #finder(native: NativeRoom, peer?: Peer, error?: PeerloomError): () => Promise<Report> {
+    const attempts = peer && native.attempts(peer.id);
+    const steps = native.attempts();
     const iceServers = native.known_ice_servers() as RTCIceServer[];
-    const { diagnose, readAttempts } = await loadDiagnosis();
-    if (peer === undefined || attempts === undefined) return diagnose(this.#url, iceServers, undefined);
-    const error = this.#unreachable.get(peer);
-    const known = {
-      path: peer.path,
-      attempts: readAttempts(attempts),
-      ...(error !== undefined && { error }),
+    const path = peer?.path;
+    return async () => {
+      const { diagnose, readAttempts, readJoining } = await loadDiagnosis();
+      const known = path && attempts && { path, attempts: readAttempts(attempts), ...(error && { error }) };
+      return diagnose(this.#url, iceServers, readJoining(steps), known);
     };
-    return diagnose(this.#url, iceServers, known);
   }
 
   /**
@@ -506,6 +537,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
         break;
       case "failed":
         if (error === undefined) return;
+        if (this.#native) error.diagnose = this.#finder(this.#native, peer, error);
         this.#unreachable.set(peer, error);
         this.#listeners.error.emit({ error, peer });
         break;
@@ -517,8 +549,9 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   }
 
   #path(peer: Peer, path: PeerPath): void {
+    const before = peer.use;
     peer.update(peer.state, path);
-    this.#listeners.path.emit({ peer, path });
+    this.#listeners.path.emit({ peer, path, before, ...this.#rtt(peer) });
   }
 
   /**
@@ -538,10 +571,8 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   async #findTurn(peer: Peer, connection: RTCPeerConnection): Promise<void> {
     // Counts that a browser gives are up to a moment old, the pair is not.
     const pair = connection.sctp?.transport.iceTransport.getSelectedCandidatePair?.();
-    const { localCandidateType, remoteCandidateType } = pair
-      ? { localCandidateType: pair.local.type, remoteCandidateType: pair.remote.type }
-      : await selectedPair(connection);
-    const path = localCandidateType === "relay" || remoteCandidateType === "relay" ? "turn" : "direct";
+    const ends = pair ? [pair.local.type, pair.remote.type] : await selectedTypes(connection);
+    const path = ends.includes("relay") ? "turn" : "direct";
     const before = path === "turn" ? "direct" : "turn";
     if (peer.path === before && peer.connection === connection) this.#path(peer, path);
   }
@@ -552,6 +583,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
       told?.code === "token-failed" ? new PeerloomError(told.code, told.message, { cause }) : told;
     this.stats();
     const native = this.#native;
+    if (native && error) error.diagnose = this.#finder(native);
     this.#native = undefined;
     const peers = [...this.#peers.values()];
     this.#peers.clear();
@@ -617,6 +649,11 @@ function changeOf(peer: Peer): IdentityChangedEvent[] {
     : [{ peer, name, known: before }];
 }
 
+async function selectedTypes(connection: RTCPeerConnection): Promise<unknown[]> {
+  const { local, remote } = await selectedPair(connection);
+  return [local?.candidateType, remote?.candidateType];
+}
+
 /** That a peer could not be looked up, or will not be remembered. */
 function forgotten(peer: Peer): RoomEvents["error"][] {
   const error = peer.meeting?.error;
@@ -625,6 +662,6 @@ function forgotten(peer: Peer): RoomEvents["error"][] {
 
 function readTraffic(native: NativeRoom): RoomStats {
   const [serverBytesSent = 0, serverBytesReceived = 0, directBytesSent = 0, directBytesReceived = 0] =
-    native.counts() as number[];
+    native.counts();
   return { serverBytesSent, serverBytesReceived, directBytesSent, directBytesReceived };
 }

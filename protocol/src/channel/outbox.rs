@@ -44,6 +44,7 @@ pub struct Outbox<P> {
     high_water: u64,
     queued_bytes: usize,
     sent_messages: u64,
+    resent_messages: u64,
 }
 
 #[derive(Debug)]
@@ -74,6 +75,7 @@ impl<P: Payload> Outbox<P> {
             high_water: u64::from(high_water),
             queued_bytes: 0,
             sent_messages: 0,
+            resent_messages: 0,
         }
     }
 
@@ -188,12 +190,12 @@ impl<P: Payload> Outbox<P> {
 
     /// The cursor moves on over whole messages. On a lifetime channel they are forgotten.
     fn advance(&mut self, cursor: usize) {
-        if let Some(last) = cursor.checked_sub(1).and_then(|at| self.queue.get(at)) {
-            self.sent_to = self.sent_to.max(last.seq + 1);
+        for sent in self.queue.range(self.cursor..cursor) {
+            self.cursor_cost += message_cost(sent.len);
+            self.resent_messages += u64::from(sent.seq < self.sent_to);
+            self.sent_to = self.sent_to.max(sent.seq + 1);
         }
         self.sent_messages += (cursor - self.cursor) as u64;
-        self.cursor_cost +=
-            self.queue.range(self.cursor..cursor).map(|sent| message_cost(sent.len)).sum::<u64>();
         self.cursor = cursor;
         if matches!(self.delivery, Delivery::Lifetime(_)) {
             self.forget(cursor);
@@ -371,6 +373,16 @@ impl<P: Payload> Outbox<P> {
     /// Messages wholly sent since the start. What was sent again counts again.
     pub fn sent_messages(&self) -> u64 {
         self.sent_messages
+    }
+
+    /// How many of those were sent again, because a path ended or fell silent.
+    pub fn resent_messages(&self) -> u64 {
+        self.resent_messages
+    }
+
+    /// How much more the peer takes now, counting a little for each message; None where it takes all.
+    pub fn window(&self) -> Option<u64> {
+        self.is_reliable().then(|| self.granted.saturating_sub(self.cursor_cost))
     }
 }
 

@@ -14,7 +14,7 @@ mod sends;
 use std::collections::VecDeque;
 
 use crate::action::{Action, Command, ConnectionId, Event, Input, PeerPath};
-use crate::attempts::Attempt;
+use crate::attempts::{Attempt, Joining};
 use crate::budget::Budget;
 use crate::channel::{Payload, Via};
 use crate::failure::{LinkError, RoomError};
@@ -24,7 +24,7 @@ use crate::limits;
 use crate::random::Random;
 use crate::room::{Notice, Room};
 use crate::seal;
-use crate::session::{Buffer, EARLY_COST, Listing, Output, Session, Transport, Verdict};
+use crate::session::{Buffer, EARLY_COST, Listing, Output, PeerStats, Session, Transport, Verdict};
 use crate::signal::LeaveReason;
 use crate::sorted_map::SortedMap;
 use crate::timing;
@@ -641,6 +641,7 @@ impl<P: Payload, B: Buffer> Node<P, B> {
                 Output::LaneDead(connection) => self.room.give_up_lane(now, connection),
                 Output::LaneSaid(lane, envelope) => self.room.lane_said(now, id, lane, &envelope),
                 Output::Progress => progress = true,
+                Output::Heard(connection) => self.room.heard(now, connection),
                 Output::Compared(outcome) => {
                     if let Some(peer) = self.peers.get_mut(&id) {
                         peer.wants_code = false;
@@ -694,16 +695,15 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         true
     }
 
-    /// Counts of a peer's session: messages sent and received, bytes received, and the round trip on the path in use.
+    /// Counts of a peer's session; all nothing where there is none.
     pub fn peer_stats(&self, id: PeerId) -> PeerStats {
         let session = self.peers.get(&id).and_then(|peer| peer.session.as_ref());
-        session.map_or(PeerStats::default(), |session| PeerStats {
-            sent_messages: session.sent_messages(),
-            received_messages: session.received_messages(),
-            received_bytes: session.received_bytes(),
-            kept_bytes: session.kept_bytes(),
-            rtt_ms: session.rtt_ms(),
-        })
+        session.map_or_else(PeerStats::default, Session::stats)
+    }
+
+    /// How far the last attempt to join came.
+    pub fn joining(&self) -> Joining {
+        self.room.steps()
     }
 
     /// What was tried to reach a peer directly, oldest first: the last few attempts.
@@ -728,22 +728,6 @@ impl<P: Payload, B: Buffer> Node<P, B> {
     pub fn connection_of(&self, id: PeerId) -> Option<ConnectionId> {
         self.peers.get(&id)?.session.as_ref()?.connection()
     }
-}
-
-/// Counts of a peer's session.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PeerStats {
-    /// Messages wholly sent, those sent again included.
-    pub sent_messages: u64,
-    /// Messages handed to the application.
-    pub received_messages: u64,
-    /// Bytes that came in over all paths.
-    pub received_bytes: u64,
-    /// Bytes of messages kept for sending again, or until their turn comes.
-    pub kept_bytes: usize,
-    /// Round trip of the path in use, in milliseconds, once measured.
-    pub rtt_ms: Option<u64>,
 }
 
 fn report_undelivered<P: Payload, B: Buffer>(

@@ -3,6 +3,7 @@
 use super::trust::Believed;
 use super::{Notice, Room, close_all, close_member};
 use crate::action::{Command, ConnectionId, Event, SignalingState};
+use crate::attempts::Stage;
 use crate::control::Control;
 use crate::failure::{LinkError, RoomError};
 use crate::hello::Hello;
@@ -174,6 +175,11 @@ impl Room {
         if let Some(link) = self.link_of(connection) {
             act(link);
         }
+    }
+
+    /// The other side has spoken on a new connection.
+    pub(crate) fn heard(&mut self, now: u64, connection: ConnectionId) {
+        self.with_link(connection, |link| link.reached(now, Stage::Heard));
     }
 
     pub(super) fn for_each_link(&mut self, act: impl Fn(&mut Link)) {

@@ -31,10 +31,14 @@ fn wire_id(index: usize) -> u16 {
     index as u16 + 1
 }
 
-/// Hands over what is to be said on the control channel. False when the connection refused.
-fn speak(connection: ConnectionId, path: &mut Path, transport: &mut impl Transport) -> bool {
+/// Hands over what is to be said on the control channel, and counts it. False when the connection refused.
+fn speak(connection: ConnectionId, path: &mut Path, sent: &mut u64, transport: &mut impl Transport) -> bool {
     let mut controls = std::mem::take(&mut path.controls).into_iter();
-    controls.all(|control| transport.send(connection, control::CHANNEL_ID, &control.encode()))
+    controls.all(|control| {
+        let bytes = control.encode();
+        *sent += bytes.len() as u64;
+        transport.send(connection, control::CHANNEL_ID, &bytes)
+    })
 }
 
 impl<P: Payload, B: Buffer> Session<P, B> {
@@ -48,10 +52,11 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         let route = self.route(now);
         let Some(direct) = &mut self.direct else { return true };
         let connection = direct.connection;
-        if !speak(connection, &mut direct.path, transport) {
+        if !speak(connection, &mut direct.path, &mut self.sent_bytes, transport) {
             return false;
         }
-        let refuses = |lane: &mut Lane| !speak(lane.connection, &mut lane.path, transport);
+        let sent = &mut self.sent_bytes;
+        let refuses = |lane: &mut Lane| !speak(lane.connection, &mut lane.path, sent, transport);
         let refusing = direct.lanes.iter_mut().position(refuses);
         if let Some(at) = refusing {
             let connection = direct.lanes[at].connection;
@@ -80,6 +85,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
                 if !transport.send(to, channel, frame) {
                     return self.refused(to);
                 }
+                self.sent(index, frame.len());
                 if let Some(lane) = self.direct.as_mut().and_then(|direct| direct.lane_mut(to)) {
                     lane.used_at = now;
                 }
@@ -95,6 +101,11 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             direct.full_since = direct.full_since.or(Some(now)).filter(|_| full != 0);
         }
         true
+    }
+
+    fn sent(&mut self, index: usize, bytes: usize) {
+        self.sent_bytes += bytes as u64;
+        self.channels[index].sent_bytes += bytes as u64;
     }
 
     /// A connection took nothing. Gives whether it was not the first.
@@ -136,6 +147,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
                         break;
                     }
                     packet::push(&mut plain, wire_id(index), frame);
+                    self.channels[index].sent_bytes += frame.len() as u64;
                 }
             }
         }
@@ -143,6 +155,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         if !speaks && plain.len() == before {
             return None;
         }
+        self.sent_bytes += plain.len() as u64;
         Some(relay.seal.seal(&plain))
     }
 
@@ -375,6 +388,9 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         if let Some(path) = self.path_mut(via) {
             path.begun = true;
         }
+        if let (Via::Direct, Some(connection)) = (via, self.connection()) {
+            self.outputs.push_back(Output::Heard(connection));
+        }
         self.say_step(via, self.comparison.waiting());
         if let (Via::Direct, Some(direct)) = (via, &mut self.direct) {
             for (channel, data) in std::mem::take(&mut direct.early) {
@@ -385,9 +401,8 @@ impl<P: Payload, B: Buffer> Session<P, B> {
 
     fn frame(&mut self, now: u64, via: Via, channel: u16, data: &B) {
         let index = usize::from(channel) - 1;
-        if index >= self.channels.len() {
-            return;
-        }
+        let Some(known) = self.channels.get_mut(index) else { return };
+        known.received_bytes += data.len() as u64;
         if let Err(error) = self.read_frame(now, index, data) {
             self.outputs.push_back(Output::Violation { channel: index, via, error });
         }

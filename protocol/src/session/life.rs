@@ -16,12 +16,13 @@ pub(super) struct Life {
     /// The newest ping: its nonce and when it was sent.
     ping: Option<(u32, u64)>,
     rtt_ms: Option<u64>,
+    jitter_ms: u64,
 }
 
 impl Life {
     /// A path that has just opened.
     pub(super) fn new(now: u64) -> Self {
-        Self { heard_at: now, asked_at: None, pinged_at: 0, ping: None, rtt_ms: None }
+        Self { heard_at: now, asked_at: None, pinged_at: 0, ping: None, rtt_ms: None, jitter_ms: 0 }
     }
 
     pub(super) fn heard(&mut self, now: u64) {
@@ -44,7 +45,8 @@ impl Life {
             && sent == nonce
         {
             let sample = now.saturating_sub(at);
-            // Smoothed as RFC 6298 does.
+            // Smoothed as RFC 6298 does, and how much it varies too.
+            self.jitter_ms = self.rtt_ms.map_or(0, |rtt| (3 * self.jitter_ms + rtt.abs_diff(sample)) / 4);
             self.rtt_ms = Some(self.rtt_ms.map_or(sample, |rtt| (7 * rtt + sample) / 8));
             self.ping = None;
         }
@@ -63,6 +65,11 @@ impl Life {
 
     pub(super) fn rtt_ms(&self) -> Option<u64> {
         self.rtt_ms
+    }
+
+    /// How much round trips differ from the mean: the RTTVAR of RFC 6298.
+    pub(super) fn jitter_ms(&self) -> Option<u64> {
+        self.rtt_ms.map(|_| self.jitter_ms)
     }
 
     /// How long an answer may take before the path counts as quiet.
@@ -123,6 +130,17 @@ mod tests {
         life.pinged(1_000, 2);
         assert!(!life.is_quiet(2_500));
         assert!(life.is_quiet(1_000 + timing::QUIET_MS.0 + 1_200));
+    }
+
+    #[test]
+    fn jitter_is_how_much_round_trips_differ() {
+        let mut life = Life::new(0);
+        assert_eq!((life.rtt_ms(), life.jitter_ms()), (None, None));
+        for (at, rtt, expected) in [(0, 100, (100, 0)), (1_000, 180, (110, 20)), (2_000, 110, (110, 15))] {
+            life.pinged(at, 1);
+            life.pong(at + rtt, 1);
+            assert_eq!((life.rtt_ms(), life.jitter_ms()), (Some(expected.0), Some(expected.1)));
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod lane;
 mod life;
 mod packet;
 mod paths;
+mod stats;
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -39,6 +40,7 @@ use flight::Flight;
 use lane::Lane;
 use life::Life;
 pub(crate) use paths::Verdict;
+pub use stats::{ChannelStats, PeerStats};
 
 /// Bytes that came in, wherever they live. Cloning is cheap: a handle.
 pub trait Buffer: Clone {
@@ -126,6 +128,8 @@ pub(crate) enum Output<B> {
     LaneSaid(u8, EnvelopeBytes),
     /// Something was acknowledged, or granted.
     Progress,
+    /// The first word came over a new direct path.
+    Heard(ConnectionId),
     /// The code to compare is known, or the peer tried to choose it.
     Compared(Result<SafetyCode, BadCommitment>),
 }
@@ -136,6 +140,8 @@ struct Channel<P, B> {
     inbox: Inbox<B>,
     /// How far it had sent directly when it last asked for an acknowledgement for the sake of the [`Flight`].
     asked: u64,
+    sent_bytes: u64,
+    received_bytes: u64,
 }
 
 /// What both kinds of path have.
@@ -240,6 +246,7 @@ pub(crate) struct Session<P, B> {
     /// Arrival minus writing, by the two clocks, of the fastest packet so far.
     base_delay: Option<i64>,
     nonce: u32,
+    sent_bytes: u64,
     received_bytes: u64,
     comparison: Comparison,
     /// The application waits for what comes of it.
@@ -262,7 +269,13 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         let channel = |(index, delivery): (usize, &Delivery)| {
             let mut outbox = Outbox::new(*delivery, their_window, options.window);
             outbox.set_compress(options.compress >> index & 1 == 1);
-            Channel { outbox, inbox: Inbox::new(*delivery, options.window), asked: 0 }
+            Channel {
+                outbox,
+                inbox: Inbox::new(*delivery, options.window),
+                asked: 0,
+                sent_bytes: 0,
+                received_bytes: 0,
+            }
         };
         let mut deliveries = deliveries.to_vec();
         // Behind the declared channels is the one of streams and calls.
@@ -289,6 +302,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             relayed_at: 0,
             base_delay: None,
             nonce: 0,
+            sent_bytes: 0,
             received_bytes: 0,
             comparison,
             code_wanted: false,
@@ -402,27 +416,26 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         self.direct.as_ref().map(|direct| direct.connection)
     }
 
-    pub(crate) fn sent_messages(&self) -> u64 {
-        self.channels.iter().map(|channel| channel.outbox.sent_messages()).sum()
+    pub(crate) fn stats(&self) -> PeerStats {
+        let life = self.life();
+        PeerStats {
+            sent_bytes: self.sent_bytes,
+            received_bytes: self.received_bytes,
+            rtt_ms: self.rtt_ms(),
+            jitter_ms: life.and_then(Life::jitter_ms),
+            channels: self.channels.iter().map(Channel::stats).collect(),
+        }
     }
 
-    pub(crate) fn received_messages(&self) -> u64 {
-        self.channels.iter().map(|channel| channel.inbox.received_messages()).sum()
+    fn rtt_ms(&self) -> Option<u64> {
+        self.life()?.rtt_ms()
     }
 
-    pub(crate) fn received_bytes(&self) -> u64 {
-        self.received_bytes
-    }
-
-    /// Bytes of messages kept here, going out and coming in.
-    pub(crate) fn kept_bytes(&self) -> usize {
-        self.channels.iter().map(|c| c.outbox.queued_bytes() + c.inbox.kept_bytes()).sum()
-    }
-
-    pub(crate) fn rtt_ms(&self) -> Option<u64> {
+    /// Of the path in use.
+    fn life(&self) -> Option<&Life> {
         match self.route? {
-            Via::Direct => self.direct.as_ref()?.path.life.rtt_ms(),
-            Via::Relay => self.relay.as_ref()?.path.life.rtt_ms(),
+            Via::Direct => self.direct.as_ref().map(|direct| &direct.path.life),
+            Via::Relay => self.relay.as_ref().map(|relay| &relay.path.life),
         }
     }
 

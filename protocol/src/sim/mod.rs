@@ -29,10 +29,10 @@ use std::rc::Rc;
 use crate::action::{ConnectionId, Event, Input, PeerPath};
 use crate::hello::{self, Delivery, Hello};
 use crate::id::{PeerId, ResumeToken};
-use crate::node::{Config, Node, PeerStats};
+use crate::node::{Config, Node};
 use crate::passphrase::Passphrase;
 use crate::random::Random;
-use crate::session::{Options, RelayMode};
+use crate::session::{Options, PeerStats, RelayMode};
 use crate::signal::LeaveReason;
 use crate::{limits, timing};
 

@@ -66,12 +66,12 @@ fn a_slow_reader_slows_the_sender_and_costs_bounded_memory() {
         world.start_talking(a);
         let mut waited = false;
         let done = until(&mut world, 3_600_000, |world| {
-            let kept = [world.stats(a, id_b).kept_bytes as u64, world.stats(b, id_a).kept_bytes as u64];
+            let kept = [world.stats(a, id_b).kept_bytes(), world.stats(b, id_a).kept_bytes()];
             assert!(kept[0] <= most, "the sender keeps {kept:?} of {most}");
             let unread = world.app(b).unread();
             assert!(unread + kept[1] <= most, "{unread} and {kept:?} of {most} wait at the receiver");
             waited |= world.app(a).waiting() > 0;
-            world.app(a).is_done() && world.app(b).is_done() && world.stats(a, id_b).kept_bytes == 0
+            world.app(a).is_done() && world.app(b).is_done() && world.stats(a, id_b).kept_bytes() == 0
         });
         assert!(done.is_some() && waited);
         assert_eq!(world.app(b).received(id_a, 0), 2_000);

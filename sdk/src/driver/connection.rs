@@ -14,8 +14,8 @@ use peerloom_protocol::{control, limits, sdp};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
     MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelInit, RtcDataChannelState,
-    RtcDataChannelType, RtcIceCandidateInit, RtcPeerConnection, RtcPeerConnectionIceEvent,
-    RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
+    RtcDataChannelType, RtcIceCandidateInit, RtcIceConnectionState, RtcPeerConnection,
+    RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
 };
 
 use super::globals;
@@ -30,6 +30,8 @@ pub(crate) enum ConnectionEvent {
     GatheringComplete,
     ChannelsOpen,
     Failed,
+    /// ICE has found a way.
+    Found,
     Works,
     Lost,
     Message(u16, Uint8Array),
@@ -168,6 +170,11 @@ impl Connection {
         self.pc.connection_state() == RtcPeerConnectionState::Closed
     }
 
+    /// The same, of all channels.
+    pub(crate) fn buffered_bytes(&self) -> u64 {
+        self.channels.iter().map(|channel| u64::from(channel.buffered_amount())).sum()
+    }
+
     /// Hands a frame to the browser. False when it refuses; the connection is then as good as lost.
     pub(crate) fn send(&self, channel: u16, frame: &[u8]) -> bool {
         let sent =
@@ -224,6 +231,7 @@ fn open_channel(pc: &RtcPeerConnection, label: &str, id: u16, delivery: Delivery
 fn connection_listeners(pc: &RtcPeerConnection, report: &Rc<dyn Fn(ConnectionEvent)>) -> Vec<EventListener> {
     let (candidates, states, watched, announced) =
         (report.clone(), report.clone(), pc.clone(), report.clone());
+    let (found, watched_ice) = (report.clone(), pc.clone());
     vec![
         // All channels are declared: whoever opens another speaks another protocol, or wants to fill this page with them.
         EventListener::new(pc, "datachannel", move |_| announced(ConnectionEvent::Lost)),
@@ -242,6 +250,11 @@ fn connection_listeners(pc: &RtcPeerConnection, report: &Rc<dyn Fn(ConnectionEve
                 RtcPeerConnectionState::Failed => states(ConnectionEvent::Failed),
                 RtcPeerConnectionState::Connected => states(ConnectionEvent::Works),
                 _ => {}
+            }
+        }),
+        EventListener::new(pc, "iceconnectionstatechange", move |_| {
+            if watched_ice.ice_connection_state() == RtcIceConnectionState::Connected {
+                found(ConnectionEvent::Found);
             }
         }),
     ]

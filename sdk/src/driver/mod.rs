@@ -61,7 +61,7 @@ use sends::Tickets;
 use sends::failure;
 pub(crate) use sends::{Outcomes, Ticket};
 use socket::{Socket, SocketEvent};
-pub use stats::{Path, PeerStats, Traffic};
+pub use stats::{ChannelStats, Path, PeerStats, Traffic};
 
 /// Number of a declared channel: its place among the labels, sorted.
 pub(crate) type ChannelIndex = usize;
@@ -523,6 +523,7 @@ impl Driver {
             ConnectionEvent::GatheringComplete => self.feed(Input::GatheringComplete(id)),
             ConnectionEvent::ChannelsOpen => self.feed(Input::ChannelsOpen(id)),
             ConnectionEvent::Failed => self.feed(Input::ConnectionFailed(id)),
+            ConnectionEvent::Found => self.feed(Input::IceConnected(id)),
             ConnectionEvent::Works => self.feed(Input::ConnectionWorks(id)),
             ConnectionEvent::Lost => self.feed(Input::ConnectionLost(id)),
             ConnectionEvent::BufferLow => self.flush(),

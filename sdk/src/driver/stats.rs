@@ -5,11 +5,13 @@ use js_sys::{Array, Map, Reflect};
 #[cfg(feature = "typed")]
 use peerloom_protocol::action::{ConnectionId, PeerPath};
 use peerloom_protocol::id::PeerId;
+pub use peerloom_protocol::session::ChannelStats;
 #[cfg(feature = "typed")]
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::RtcPeerConnection;
 
 use super::Driver;
+use super::connection::Connection;
 #[cfg(feature = "typed")]
 use super::promise::{Settled, settled, when_settled};
 
@@ -67,14 +69,18 @@ pub struct PeerStats {
     pub local_candidate: Option<String>,
     /// The same at the other end.
     pub remote_candidate: Option<String>,
-    /// Over the present connections.
+    /// How much round trips vary, in milliseconds, as the session measures them (RTTVAR of RFC 6298).
+    pub jitter_ms: Option<f64>,
+    /// Since the peer joined, over all paths.
     pub sent_bytes: u64,
-    /// Since the peer joined.
+    /// Since the peer joined, over all paths.
     pub received_bytes: u64,
-    /// Since the peer joined.
-    pub sent_messages: u64,
-    /// Since the peer joined.
-    pub received_messages: u64,
+    /// Bytes that the browser holds in the buffers of data channels.
+    pub buffered_bytes: u64,
+    /// Of each declared channel, with its label.
+    pub channels: Vec<(String, ChannelStats)>,
+    /// Of streams and calls.
+    pub exchange: ChannelStats,
 }
 
 #[cfg(feature = "typed")]
@@ -116,18 +122,28 @@ impl Driver {
         traffic
     }
 
-    /// What was tried to reach a peer, nine numbers for each attempt.
+    /// Milliseconds since this happened, for TypeScript: -1 when it has not.
+    #[cfg(feature = "npm")]
+    fn ago(at: Option<u64>) -> f64 {
+        at.map_or(-1.0, |at| super::now_ms().saturating_sub(at) as f64)
+    }
+
+    /// How far joining came: three numbers.
+    #[cfg(feature = "npm")]
+    pub(crate) fn joining(&self) -> Vec<f64> {
+        let steps = self.node.borrow().joining();
+        [steps.asked_at, steps.opened_at, steps.welcomed_at].map(Self::ago).to_vec()
+    }
+
+    /// What was tried to reach a peer, eleven numbers for each attempt.
     #[cfg(feature = "npm")]
     pub(crate) fn attempts(&self, peer: PeerId) -> Vec<f64> {
-        let now = super::now_ms();
-        let ago = |at: Option<u64>| at.map_or(-1.0, |at| now.saturating_sub(at) as f64);
         let mut numbers = Vec::new();
         self.node.borrow().each_attempt(peer, |attempt| {
             numbers.push(f64::from(attempt.generation));
-            for at in attempt.reached {
-                numbers.push(ago(at));
+            for at in attempt.reached.into_iter().chain([attempt.ended_at]) {
+                numbers.push(Self::ago(at));
             }
-            numbers.push(ago(attempt.ended_at));
             numbers.push(f64::from(attempt.local.0));
             numbers.push(f64::from(attempt.remote.0));
         });
@@ -140,31 +156,56 @@ impl Driver {
         self.connections.borrow().get(&id).map(|connection| connection.pc().clone())
     }
 
-    /// What is known of a peer without asking the browser.
-    pub(crate) fn peer_counts(&self, peer: PeerId) -> PeerStats {
-        let counts = self.node.borrow().peer_stats(peer);
+    /// Bytes that the browser holds for a peer.
+    fn buffered_bytes(&self, peer: PeerId) -> u64 {
         let (node, connections) = (self.node.borrow(), self.connections.borrow());
         let used = node.connections_of(peer).into_iter().filter_map(|id| connections.get(&id));
-        PeerStats {
-            rtt_ms: counts.rtt_ms.map(|ms| ms as f64),
-            sent_bytes: used.map(|connection| connection.sent_bytes.get()).sum(),
-            received_bytes: counts.received_bytes,
-            sent_messages: counts.sent_messages,
-            received_messages: counts.received_messages,
-            ..PeerStats::default()
+        used.map(Connection::buffered_bytes).sum()
+    }
+
+    /// What is known of a peer without asking the browser, in numbers; -1 for what is not known. Five, and nine for each channel.
+    #[cfg(feature = "npm")]
+    pub(crate) fn peer_counts(&self, peer: PeerId) -> Vec<f64> {
+        let counts = self.node.borrow().peer_stats(peer);
+        let number = |count: Option<u64>| count.map_or(-1.0, |count| count as f64);
+        let mut numbers = Vec::with_capacity(5 + 9 * counts.channels.len());
+        numbers
+            .extend([counts.sent_bytes, counts.received_bytes, self.buffered_bytes(peer)].map(|n| n as f64));
+        numbers.extend([counts.rtt_ms, counts.jitter_ms].map(number));
+        for channel in &counts.channels {
+            numbers.extend([
+                channel.sent_messages as f64,
+                channel.received_messages as f64,
+                channel.resent_messages as f64,
+                channel.sent_bytes as f64,
+                channel.received_bytes as f64,
+                channel.queued_bytes as f64,
+                channel.unacknowledged_bytes as f64,
+                number(channel.window_bytes),
+                channel.early_bytes as f64,
+            ]);
         }
+        numbers
     }
 
     /// Counts and the selected path of a peer's connection. Fields the browser does not tell stay empty.
     #[cfg(feature = "typed")]
-    pub(crate) async fn peer_stats(&self, peer: PeerId) -> PeerStats {
+    pub(crate) async fn peer_stats(&self, peer: PeerId, labels: &[String]) -> PeerStats {
         let pair = match self.connection(peer) {
             Some(pc) => selected_pair(settled(&pc.get_stats()).await).unwrap_or_default(),
             None => PeerStats::default(),
         };
-        let counts = self.peer_counts(peer);
-        let (local_candidate, remote_candidate) = (pair.local_candidate, pair.remote_candidate);
-        PeerStats { rtt_ms: pair.rtt_ms.or(counts.rtt_ms), local_candidate, remote_candidate, ..counts }
+        let counts = self.node.borrow().peer_stats(peer);
+        PeerStats {
+            rtt_ms: pair.rtt_ms.or(counts.rtt_ms.map(|ms| ms as f64)),
+            jitter_ms: counts.jitter_ms.map(|ms| ms as f64),
+            sent_bytes: counts.sent_bytes,
+            received_bytes: counts.received_bytes,
+            buffered_bytes: self.buffered_bytes(peer),
+            exchange: counts.channels.last().copied().unwrap_or_default(),
+            channels: labels.iter().cloned().zip(counts.channels).collect(),
+            ..pair
+        }
     }
 
     /// Tells the application when a connection turns out to go through a TURN server.

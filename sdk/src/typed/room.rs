@@ -447,7 +447,7 @@ impl Room {
 
     /// Counts of a peer's connection, and what the browser tells of it; empty when it is not connected.
     pub async fn peer_stats(&self, peer: PeerId) -> PeerStats {
-        self.driver.peer_stats(peer).await
+        self.driver.peer_stats(peer, &self.labels).await
     }
 
     /// For experts: the connection in use to a peer. It is replaced when it breaks.

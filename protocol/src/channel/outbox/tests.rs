@@ -167,11 +167,13 @@ fn what_a_path_may_have_lost_is_sent_again() {
     outbox.rewind(Via::Direct);
     let again = frames(&mut outbox, 0);
     assert_eq!((again.len(), &again[..3]), (5, &first[..]));
+    assert_eq!((outbox.sent_messages(), outbox.resent_messages()), (5, 2));
 
     // The peer has the first message and two fragments of the second.
     assert_eq!(outbox.ack(Ack { seq: 1, offset: 2 * CHUNK_BYTES, granted: 0 }), Ok(true));
     outbox.rewind(Via::Direct);
     assert_eq!(frames(&mut outbox, 0), again[3..]);
+    assert_eq!((outbox.sent_messages(), outbox.resent_messages()), (7, 4));
     assert_eq!(outbox.ack(ack(3)), Ok(true));
     outbox.rewind(Via::Direct);
     assert_eq!(frames(&mut outbox, 0), Vec::<Vec<u8>>::new());
