@@ -95,7 +95,7 @@ pub struct Options {
     #[arg(long, value_name = "BYTES", env = "PEERLOOM_RELAY_ROOM_BURST")]
     pub relay_room_burst: Option<u32>,
     /// Answers STUN (RFC 8489) at this address and port, over UDP; off for nowhere. Without this at port 3478 of the address
-    /// that the server listens on, if nobody else has it
+    /// that the server listens on, if nobody else has it. The next port answers too, if it is free
     #[arg(long, value_name = "ADDRESS", env = "PEERLOOM_STUN")]
     pub stun: Option<String>,
     /// Answers a second that one IPv4 address or one IPv6 /64 gets for long [default: 100]

@@ -50,7 +50,8 @@ pub const TURNS_PORT: u16 = 5349;
 /// What the server does to help clients find a way to each other.
 #[derive(Clone, Debug)]
 pub struct IceConfig {
-    /// Where it tells clients by which address it sees them.
+    /// Where it tells clients by which address it sees them. It does so at the next port too, if that is free: who asks both from
+    /// one socket learns whether its router shows it to everybody by one port (RFC 4787).
     pub stun: StunAddress,
     /// Answers to one IPv4 address or one IPv6 /64, over UDP.
     pub answers: Rate,
