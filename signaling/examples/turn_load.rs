@@ -188,12 +188,12 @@ impl Client {
 fn credentials(secret: &str) -> Result<(String, String)> {
     let config = IceConfig {
         secret: Some(TurnSecret::new(secret)?),
-        servers: vec!["turn:127.0.0.1".to_owned()],
+        servers: vec!["turn:127.0.0.1".parse().expect("a server")],
         ..IceConfig::default()
     };
     // It opens no port: with neither STUN nor TURN it only mints.
     let ice = Ice::bind(&config, "127.0.0.1:1".parse()?)?;
-    let servers = ice.ice_servers("127.0.0.1", PeerId::of(&[7; 32], &[8; 32]), SystemTime::now());
+    let servers = ice.ice_servers("127.0.0.1", None, PeerId::of(&[7; 32], &[8; 32]), SystemTime::now());
     let [server] = &servers[..] else { return Err("one server".into()) };
     Ok((server.username.clone().ok_or("no name")?, server.credential.clone().ok_or("no password")?))
 }

@@ -6,8 +6,11 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use axum::http::HeaderName;
+
 use crate::options::{Options, SettingsError, count, positive, within};
 use crate::rate::Rate;
+use crate::regions::{BadRegion, BadTurnServer, Region, TurnServer, together};
 use crate::turn::{
     BadNetwork, BadTurnSecret, IceConfig, StunAddress, TurnCertificate, TurnCertificateError, TurnConfig,
     TurnLimits, TurnSecret, TurnTls,
@@ -51,10 +54,20 @@ pub enum IceSettingsError {
     #[error("--turn-servers needs --turn-secret-file, with the secret that the relays know too")]
     NoSecret,
     /// Not the address of a relay.
-    #[error(
-        "--turn-servers: {0:?} is not like turn:relay.example:3478 or turns:relay.example:5349?transport=tcp"
-    )]
-    Server(String),
+    #[error("--turn-servers: {0}")]
+    Server(#[from] BadTurnServer),
+    /// Members are told apart, and there is nothing else to tell them.
+    #[error("--{0} is of use with --turn-servers alone")]
+    NoServers(&'static str),
+    /// Not the name of a region.
+    #[error("--region: {0}")]
+    Region(#[from] BadRegion),
+    /// No header has this name.
+    #[error("--region-header: {0:?} is not the name of a header")]
+    RegionHeader(String),
+    /// Anybody could say anything.
+    #[error("--region-header needs --trusted-proxy: what others send is not believed")]
+    NoProxy,
     /// The certificate cannot be used.
     #[error("--turn-tls-certificate and --turn-tls-key: {0}")]
     Certificate(#[from] TurnCertificateError),
@@ -87,15 +100,34 @@ impl Options {
                 Some(TurnSecret::new(&text).map_err(IceSettingsError::from)?)
             }
         };
-        let servers: Vec<String> = self.turn_servers.iter().filter(|url| !url.is_empty()).cloned().collect();
-        if let Some(bad) = servers.iter().find(|url| !is_turn_url(url)) {
-            return Err(IceSettingsError::Server(bad.clone()).into());
-        }
+        let servers: Result<Vec<TurnServer>, BadTurnServer> =
+            self.turn_servers.iter().filter(|text| !text.is_empty()).map(|text| text.parse()).collect();
+        let servers = servers.and_then(together).map_err(IceSettingsError::from)?;
         if !servers.is_empty() && secret.is_none() {
             return Err(IceSettingsError::NoSecret.into());
         }
         let turn = if self.turn { Some(self.relay()?) } else { self.check_no_relay().map(|()| None)? };
-        Ok(IceConfig { stun, answers, turn, host: self.turn_host.clone(), servers, secret })
+        let (region, region_header) = self.regions(!servers.is_empty())?;
+        let host = self.turn_host.clone();
+        Ok(IceConfig { stun, answers, turn, host, servers, region, region_header, secret })
+    }
+
+    /// How the region of a member is known.
+    fn regions(&self, has_servers: bool) -> Result<(Option<Region>, Option<HeaderName>), IceSettingsError> {
+        let region = self.region.as_deref().map(str::parse).transpose()?;
+        let header = self
+            .region_header
+            .as_deref()
+            .map(|name| name.parse().map_err(|_| IceSettingsError::RegionHeader(name.to_owned())));
+        let header = header.transpose()?;
+        if header.is_some() && self.trusted_proxy.is_empty() {
+            return Err(IceSettingsError::NoProxy);
+        }
+        match (has_servers, &region, &header) {
+            (false, Some(_), _) => Err(IceSettingsError::NoServers("region")),
+            (false, _, Some(_)) => Err(IceSettingsError::NoServers("region-header")),
+            _ => Ok((region, header)),
+        }
     }
 
     fn relay(&self) -> Result<TurnConfig, SettingsError> {
@@ -190,18 +222,6 @@ fn ports(text: &str) -> Result<RangeInclusive<u16>, IceSettingsError> {
     range.ok_or_else(|| IceSettingsError::Ports(text.to_owned()))
 }
 
-/// RFC 7065.
-fn is_turn_url(url: &str) -> bool {
-    let rest = url.strip_prefix("turns:").or_else(|| url.strip_prefix("turn:"));
-    let Some(rest) = rest else { return false };
-    let (host, transport) = rest.split_once('?').map_or((rest, None), |(host, query)| (host, Some(query)));
-    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-.:[]".contains(char);
-    let is_known = transport.is_none_or(|query| matches!(query, "transport=udp" | "transport=tcp"));
-    is_known
-        && host.starts_with(|char: char| char.is_ascii_alphanumeric() || char == '[')
-        && host.chars().all(is_plain)
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -287,23 +307,33 @@ mod tests {
     }
 
     #[test]
-    fn urls_of_relays_are_those_of_browsers() {
-        for url in
-            ["turn:a.example", "turn:a.example:3478?transport=udp", "turns:[2001:db8::1]:443?transport=tcp"]
-        {
-            assert!(is_turn_url(url), "{url}");
-        }
-        for url in [
-            "",
-            "turn:",
-            "turn://a.example",
-            "stun:a.example",
-            "turn:a b",
-            "turn:a?transport=x",
-            "turn:u@a",
-            "turn:?transport=udp",
+    fn relays_have_regions_and_so_have_members() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secret");
+        fs::write(&file, "x".repeat(40)).unwrap();
+        let secret = ["--turn-secret-file", file.to_str().unwrap()];
+        let servers =
+            ["--turn-servers", "turn:a:1,turn:a:2", "--turn-servers", "turn:b region=eu priority=3"];
+        let header = ["--region=US", "--region-header=CF-IPCountry", "--trusted-proxy=10.0.0.1"];
+        let config = ice(&[&secret[..], &servers, &header].concat()).unwrap();
+        assert_eq!(config.servers.iter().map(|server| server.urls.len()).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(
+            (config.servers[1].priority, &config.servers[1].regions),
+            (3, &vec!["eu".parse().unwrap()])
+        );
+        assert_eq!(config.region, Some("us".parse().unwrap()));
+        assert_eq!(config.region_header.unwrap().as_str(), "cf-ipcountry");
+        for (arguments, expected) in [
+            (&["--region=e u"][..], "--region: a region has a name"),
+            (&["--region-header=a b", "--trusted-proxy=10.0.0.1"], "--region-header"),
+            (&["--region-header=x-region"], "--region-header needs --trusted-proxy"),
         ] {
-            assert!(!is_turn_url(url), "{url}");
+            let error = ice(&[&secret[..], &servers, arguments].concat()).unwrap_err();
+            assert!(error.contains(expected), "{arguments:?}: {error}");
+        }
+        for alone in [&["--region=eu"][..], &["--region-header=x", "--trusted-proxy=10.0.0.1"]] {
+            let error = ice(&[&["--turn"], alone].concat()).unwrap_err();
+            assert!(error.contains("of use with --turn-servers alone"), "{alone:?}: {error}");
         }
     }
 }

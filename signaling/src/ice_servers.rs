@@ -8,6 +8,7 @@ use peerloom_protocol::id::PeerId;
 use peerloom_protocol::signal::ServerMessage;
 use peerloom_protocol::{ice as signal, limits};
 
+use crate::regions::{Region, TurnServer, choose};
 use crate::turn::{Ice, LONGEST_LIFETIME_S};
 
 /// An entry of `iceServers` as browsers take it (`RTCIceServer`).
@@ -28,10 +29,17 @@ impl std::fmt::Debug for IceServer {
 }
 
 impl Ice {
-    /// What a member is told that reaches the server as `host`, a name or an address without port: one entry for STUN, one
-    /// for this server's relay, one for the further ones. Credentials are for the member's id, and good for
-    /// [`LONGEST_LIFETIME_S`] from `now` on. Nothing when the server does none of it.
-    pub fn ice_servers(&self, host: &str, id: PeerId, now: SystemTime) -> Vec<IceServer> {
+    /// What a member is told that is in this region, and reaches the server as `host`, a name or an address without port: one entry
+    /// for STUN, and one for each relay that is the best for it. This server's own counts as one in the server's region, of
+    /// priority 0. Credentials are for the member's id, and good for [`LONGEST_LIFETIME_S`] from `now` on. Nothing when the
+    /// server does none of it.
+    pub fn ice_servers(
+        &self,
+        host: &str,
+        region: Option<&Region>,
+        id: PeerId,
+        now: SystemTime,
+    ) -> Vec<IceServer> {
         let mut servers = Vec::new();
         let host = url_host(self.config.host.as_deref().unwrap_or(host));
         let at = |scheme: &str, address: SocketAddr, query: &str| {
@@ -43,21 +51,33 @@ impl Ice {
         let Some(secret) = &self.secret else { return servers };
         let unix_s = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let (username, credential) = secret.mint(&id.to_string(), unix_s + LONGEST_LIFETIME_S);
-        let mut relays = Vec::new();
+        let mut own = Vec::new();
         if let Some(address) = self.stun_address().filter(|_| self.has_relay()) {
-            relays.push(at("turn", address, "?transport=udp"));
-            relays.push(at("turn", address, "?transport=tcp"));
+            own.push(at("turn", address, "?transport=udp"));
+            own.push(at("turn", address, "?transport=tcp"));
         }
         if let Some(address) = self.turns_address() {
-            relays.push(at("turns", address, "?transport=tcp"));
+            own.push(at("turns", address, "?transport=tcp"));
         }
-        for urls in [relays, self.config.servers.clone()] {
-            if !urls.is_empty() {
-                let (username, credential) = (Some(username.clone()), Some(credential.clone()));
-                servers.push(IceServer { urls, username, credential });
-            }
-        }
+        let own = (!own.is_empty()).then(|| TurnServer {
+            urls: own,
+            regions: self.config.region.iter().cloned().collect(),
+            priority: 0,
+        });
+        let relays = own.into_iter().chain(self.config.servers.iter().cloned()).collect();
+        servers.extend(choose(relays, region).into_iter().map(|TurnServer { urls, .. }| IceServer {
+            urls,
+            username: Some(username.clone()),
+            credential: Some(credential.clone()),
+        }));
         servers
+    }
+
+    /// Where a member is that a proxy says to be in this region: there, if there is a relay for it, and otherwise where the server is.
+    fn region_of(&self, said: Option<Region>) -> Option<Region> {
+        let own = &self.config.region;
+        said.filter(|said| self.config.servers.iter().any(|server| server.regions.contains(said)))
+            .or_else(|| own.clone())
     }
 }
 
@@ -66,6 +86,7 @@ impl Ice {
 pub(crate) struct Told {
     /// The name by which the client reaches the server.
     host: Box<str>,
+    region: Option<Region>,
     at: Option<Instant>,
 }
 
@@ -73,13 +94,15 @@ pub(crate) struct Told {
 const PAUSE: Duration = Duration::from_secs(5);
 
 impl Told {
-    /// For a client that names the server so in `Host`; None when the server has nothing to tell.
-    pub(crate) fn new(ice: &Ice, host: Option<&str>) -> Option<Box<Self>> {
+    /// For a client that names the server so in `Host`, and that a proxy says to be in this region; None when the server has
+    /// nothing to tell.
+    pub(crate) fn new(ice: &Ice, host: Option<&str>, region: Option<Region>) -> Option<Box<Self>> {
         if !ice.has_any() {
             return None;
         }
         let authority = host?.parse::<Authority>().ok()?;
-        Some(Box::new(Self { host: authority.host().into(), at: None }))
+        let region = ice.region_of(region);
+        Some(Box::new(Self { host: authority.host().into(), region, at: None }))
     }
 
     /// The record for a member, unless it has just been told. Whoever may not have packets relayed is told no relays.
@@ -89,7 +112,7 @@ impl Told {
             return None;
         }
         self.at = Some(now);
-        let named = ice.ice_servers(&self.host, id, SystemTime::now());
+        let named = ice.ice_servers(&self.host, self.region.as_ref(), id, SystemTime::now());
         let servers = named.into_iter().filter(|server| may_relay || server.credential.is_none());
         let servers = servers.flat_map(|server| {
             let (username, credential) =

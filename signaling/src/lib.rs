@@ -10,7 +10,8 @@
 //! `gate` decides who may join which room, by `token` and `keys` (`mint` makes tokens for trying that out) or by asking (`webhook`,
 //! `fetch`), `hub` keeps the rooms, `bans` who was sent away from them, and `room`
 //! knows who gets which card; `relay` reads and writes packets on their way through, `rate` bounds them; `outbox` is what
-//! waits to be written to a member. `turn` answers STUN and relays, beside all that; `ice_servers` tells members how to use it.
+//! waits to be written to a member. `turn` answers STUN and relays, beside all that; `ice_servers` tells members how to use it,
+//! and of relays elsewhere by `regions`.
 //!
 //! # Examples
 //! ```
@@ -42,6 +43,7 @@ mod options;
 mod origin;
 mod outbox;
 mod rate;
+mod regions;
 mod relay;
 mod room;
 mod stream;
@@ -68,6 +70,7 @@ pub use options::{LogFormat, LogLevel, Options, Secret, Settings, SettingsError}
 pub use origin::{AllowedOrigins, BadOrigin, Origin};
 pub use outbox::OutboxLimits;
 pub use rate::Rate;
+pub use regions::{BadRegion, BadTurnServer, MAX_TOLD_SERVERS, Region, TurnServer};
 #[doc(hidden)]
 pub use turn::TurnFuzz;
 pub use turn::{

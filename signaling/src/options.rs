@@ -56,7 +56,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE", env = "PEERLOOM_CONFIG")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Believes X-Forwarded-For from this proxy when counting connections by address. Repeatable
+    /// Believes X-Forwarded-For from this proxy when counting connections by address, and the header of --region-header. Repeatable
     #[arg(long, value_name = "ADDRESS", env = "PEERLOOM_TRUSTED_PROXY", value_delimiter = ',')]
     pub trusted_proxy: Vec<IpAddr>,
     /// Connections at the same time [default: 20000]
@@ -95,7 +95,7 @@ pub struct Options {
     #[arg(long, value_name = "BYTES", env = "PEERLOOM_RELAY_ROOM_BURST")]
     pub relay_room_burst: Option<u32>,
     /// Answers STUN (RFC 8489) at this address and port, over UDP; off for nowhere. Without this at port 3478 of the address
-    /// that the server listens on, if nobody else has it
+    /// that the server listens on, if nobody else has it. The next port answers too, if it is free
     #[arg(long, value_name = "ADDRESS", env = "PEERLOOM_STUN")]
     pub stun: Option<String>,
     /// Answers a second that one IPv4 address or one IPv6 /64 gets for long [default: 100]
@@ -125,9 +125,16 @@ pub struct Options {
     /// Makes credentials with the secret in this file, which other relays may know too (the static-auth-secret of coturn)
     #[arg(long, value_name = "FILE", env = "PEERLOOM_TURN_SECRET_FILE")]
     pub turn_secret_file: Option<PathBuf>,
-    /// Tells members of a further relay that knows the secret, for example `turns:relay.example:443?transport=tcp`. Repeatable
-    #[arg(long, value_name = "URL", env = "PEERLOOM_TURN_SERVERS", value_delimiter = ',')]
+    /// Tells members of a further relay that knows the secret: its URLs, and for whom it is, for example
+    /// `turn:eu.example:3478 turns:eu.example:443?transport=tcp region=eu priority=1`. Repeatable; each member is told of the two best
+    #[arg(long, value_name = "SERVER", env = "PEERLOOM_TURN_SERVERS", value_delimiter = ',')]
     pub turn_servers: Vec<String>,
+    /// The region that this server, its relay and its members are in, as regions of --turn-servers are named
+    #[arg(long, value_name = "NAME", env = "PEERLOOM_REGION")]
+    pub region: Option<String>,
+    /// A header in which a trusted proxy says the region of a member, where it is known better
+    #[arg(long, value_name = "NAME", env = "PEERLOOM_REGION_HEADER")]
+    pub region_header: Option<String>,
     /// Serves TURN over TLS at this address and port, by default at port 5349 of the address of STUN
     #[arg(long, value_name = "ADDRESS", env = "PEERLOOM_TURN_TLS")]
     pub turn_tls: Option<SocketAddr>,
@@ -353,6 +360,8 @@ impl Options {
             turn_allow_peers: list(self.turn_allow_peers, lower.turn_allow_peers),
             turn_secret_file: self.turn_secret_file.or(lower.turn_secret_file),
             turn_servers: list(self.turn_servers, lower.turn_servers),
+            region: self.region.or(lower.region),
+            region_header: self.region_header.or(lower.region_header),
             turn_tls: self.turn_tls.or(lower.turn_tls),
             turn_tls_certificate: self.turn_tls_certificate.or(lower.turn_tls_certificate),
             turn_tls_key: self.turn_tls_key.or(lower.turn_tls_key),

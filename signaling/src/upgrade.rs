@@ -15,9 +15,11 @@ use peerloom_protocol::signal::{Join, Refusal, SUBPROTOCOL, read_early_join};
 
 use crate::App;
 use crate::admission::AddressPermit;
+use crate::config::Config;
 use crate::connection::{Connection, unreadable};
 use crate::hub::Refused;
 use crate::ice_servers::Told;
+use crate::regions::Region;
 use crate::stream::Client;
 
 /// tungstenite allocates this much for every connection at once; its default of 128 KiB is most of what an idle
@@ -55,7 +57,8 @@ pub(crate) async fn upgrade(
         true => Some(Err((Refusal::ServerFull, "the server holds as many connections as it may".into()))),
         false => early_join(&upgrade),
     };
-    let ice = Told::new(&app.ice, headers.get(HOST).and_then(|host| host.to_str().ok()));
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let ice = Told::new(&app.ice, host, region_of(&app.config, &client, &headers));
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
@@ -90,6 +93,18 @@ fn count_behind_proxy(
         Some(address) => {
             app.admission.admit_address(address).map(Some).ok_or(StatusCode::SERVICE_UNAVAILABLE)
         }
+    }
+}
+
+/// The region that a trusted proxy says the client is in. One that passes on what clients say of themselves, and adds to it, says
+/// nothing.
+fn region_of(config: &Config, client: &Client, headers: &HeaderMap) -> Option<Region> {
+    let name =
+        config.ice.region_header.as_ref().filter(|_| config.trusted_proxies.contains(&client.address))?;
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok()?.parse().ok(),
+        _ => None,
     }
 }
 

@@ -162,6 +162,19 @@ impl Machine {
         }
     }
 
+    /// A packet has come at the alternate port, where there is STUN and nothing else: whatever is not a Binding request gets no
+    /// answer. Gives the answer, which counts as one of the address's like all others.
+    pub(crate) fn binding(&mut self, address: SocketAddr, packet: &[u8], now: Now) -> Option<Vec<u8>> {
+        let Some(Packet::Message(message)) = wire::read(packet) else { return None };
+        if message.class != Class::Request || message.ask != Ask::Binding {
+            return None;
+        }
+        match self.client(Client { address, connection: None }, packet, now) {
+            Action::Answer(answer) => Some(answer),
+            _ => None,
+        }
+    }
+
     fn request(&mut self, client: Client, message: &Incoming<'_>, len: usize, now: Now) -> Action {
         if message.ask == Ask::Binding {
             let answer = match message.has_unknown() {

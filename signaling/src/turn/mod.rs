@@ -32,7 +32,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use axum::http::HeaderName;
+
 use crate::rate::Rate;
+use crate::regions::{Region, TurnServer};
 
 #[doc(hidden)]
 pub use fuzz::TurnFuzz;
@@ -50,7 +53,8 @@ pub const TURNS_PORT: u16 = 5349;
 /// What the server does to help clients find a way to each other.
 #[derive(Clone, Debug)]
 pub struct IceConfig {
-    /// Where it tells clients by which address it sees them.
+    /// Where it tells clients by which address it sees them. It does so at the next port too, if that is free: who asks both from
+    /// one socket learns whether its router shows it to everybody by one port (RFC 4787).
     pub stun: StunAddress,
     /// Answers to one IPv4 address or one IPv6 /64, over UDP.
     pub answers: Rate,
@@ -58,8 +62,12 @@ pub struct IceConfig {
     pub turn: Option<TurnConfig>,
     /// The name by which clients reach both, where it is not the one they know the server by.
     pub host: Option<String>,
-    /// Addresses of further relays that know the same secret, as `turn:relay.example:3478`.
-    pub servers: Vec<String>,
+    /// Further relays that know the same secret. Each member is told of [few](crate::MAX_TOLD_SERVERS).
+    pub servers: Vec<TurnServer>,
+    /// Where this server is, and its relay; and its members, if nothing else is known of them.
+    pub region: Option<Region>,
+    /// By which a trusted proxy says in what region a member is.
+    pub region_header: Option<HeaderName>,
     /// What credentials are made with; the relay's own is another in each run if there is none.
     pub secret: Option<TurnSecret>,
 }
@@ -73,6 +81,8 @@ impl Default for IceConfig {
             turn: None,
             host: None,
             servers: Vec::new(),
+            region: None,
+            region_header: None,
             secret: None,
         }
     }

@@ -56,6 +56,8 @@ pub struct Ice {
     /// None when there is no secret, and so no credentials.
     pub(crate) secret: Option<TurnSecret>,
     pub(super) socket: Option<UdpSocket>,
+    /// The port after STUN's, for STUN alone.
+    pub(super) alternate: Option<UdpSocket>,
     tcp: Option<TcpListener>,
     tls: Option<(TcpListener, TurnCertificate)>,
     /// Where relays are: here, and as peers see it.
@@ -96,7 +98,7 @@ impl Ice {
     /// # Panics
     /// When the operating system has no random numbers to give.
     pub fn bind(config: &IceConfig, server: SocketAddr) -> Result<Self, IceError> {
-        let (socket, tcp) = sockets(config, server)?;
+        let Sockets { udp: socket, alternate, tcp } = sockets(config, server)?;
         let secret = match (&config.secret, &config.turn) {
             (None, Some(_)) => Some(TurnSecret::random()),
             (secret, _) => secret.clone(),
@@ -105,6 +107,7 @@ impl Ice {
             config: config.clone(),
             secret,
             socket,
+            alternate,
             tcp,
             tls: None,
             homes: Vec::new(),
@@ -121,7 +124,8 @@ impl Ice {
         }
         if let Some(address) = ice.stun_address() {
             let turns = ice.turns_address().map(|address| address.port());
-            tracing::info!(port = address.port(), turn = ice.has_relay(), turns, "serving STUN");
+            let alternate = ice.alternate_address().map(|address| address.port());
+            tracing::info!(port = address.port(), alternate, turn = ice.has_relay(), turns, "serving STUN");
         }
         Ok(ice)
     }
@@ -150,6 +154,11 @@ impl Ice {
     /// Where STUN, and TURN over UDP and TCP, are served.
     pub fn stun_address(&self) -> Option<SocketAddr> {
         self.socket.as_ref()?.local_addr().ok()
+    }
+
+    /// Where STUN alone is answered too: at the next port, if that could be had.
+    pub fn alternate_address(&self) -> Option<SocketAddr> {
+        self.alternate.as_ref()?.local_addr().ok()
     }
 
     /// Where TURN over TLS is served.
@@ -220,7 +229,7 @@ impl Ice {
                 None => std::future::pending().await,
             }
         };
-        tokio::join!(udp::serve(&self), tcp, tls, self.tick());
+        tokio::join!(udp::serve(&self), udp::serve_alternate(&self), tcp, tls, self.tick());
     }
 
     async fn tick(&self) {
@@ -334,13 +343,19 @@ fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket)
 }
 
-/// STUN's socket, and the one of TURN over TCP at the same port, where there is TURN.
-fn sockets(
-    config: &IceConfig,
-    server: SocketAddr,
-) -> Result<(Option<UdpSocket>, Option<TcpListener>), IceError> {
+/// What is open, where there is STUN.
+#[derive(Default)]
+struct Sockets {
+    udp: Option<UdpSocket>,
+    /// At the port after that.
+    alternate: Option<UdpSocket>,
+    /// At the same port as `udp`, where there is TURN.
+    tcp: Option<TcpListener>,
+}
+
+fn sockets(config: &IceConfig, server: SocketAddr) -> Result<Sockets, IceError> {
     let (address, is_asked_for) = match config.stun {
-        StunAddress::Off => return Ok((None, None)),
+        StunAddress::Off => return Ok(Sockets::default()),
         // A relay is asked for by name, and with it the port.
         StunAddress::Usual => (SocketAddr::new(server.ip(), STUN_PORT), config.turn.is_some()),
         StunAddress::At(address) => (address, true),
@@ -351,19 +366,31 @@ fn sockets(
         let udp = match bind_udp(address) {
             Err(error) if !is_asked_for => {
                 tracing::warn!(port = STUN_PORT, %error, "no STUN: its port cannot be had; --stun chooses another, or off");
-                return Ok((None, None));
+                return Ok(Sockets::default());
             }
             bound => bound.map_err(in_use)?,
         };
-        if config.turn.is_none() {
-            return Ok((Some(udp), None));
-        }
         let at = udp.local_addr().map_err(in_use)?;
         tries += 1;
+        // Where any port will do there is another to try, until there have been many.
+        let may_try_another = address.port() == 0 && tries < FREE_PORTS_TRIED;
+        // Clients find it by adding one.
+        let next = at.port().checked_add(1).map(|port| SocketAddr::new(at.ip(), port));
+        let alternate = match next.map(bind_udp) {
+            None | Some(Err(_)) if may_try_another => continue,
+            Some(Err(error)) if address.port() != 0 => {
+                tracing::warn!(port = at.port() + 1, %error, "no STUN at the next port, which would tell kinds of routers: it cannot be had");
+                None
+            }
+            bound => bound.and_then(Result::ok),
+        };
+        if config.turn.is_none() {
+            return Ok(Sockets { udp: Some(udp), alternate, tcp: None });
+        }
         match listen(at) {
-            Ok(tcp) => return Ok((Some(udp), Some(tcp))),
+            Ok(tcp) => return Ok(Sockets { udp: Some(udp), alternate, tcp: Some(tcp) }),
             // A port that is free for the one may be taken for the other.
-            Err(_) if address.port() == 0 && tries < FREE_PORTS_TRIED => {}
+            Err(_) if may_try_another => {}
             Err(error) => return Err(IceError::Bind("TURN over TCP", at, error)),
         }
     }

@@ -39,6 +39,29 @@ fn read_from_clients(ice: &Arc<Ice>, socket: &UdpSocket) {
     core.scratch = packet;
 }
 
+/// Answers STUN at the alternate port, for ever.
+pub(super) async fn serve_alternate(ice: &Ice) {
+    let Some(socket) = &ice.alternate else { return };
+    while socket.readable().await.is_ok() {
+        answer_bindings(ice, socket);
+        tokio::task::yield_now().await;
+    }
+}
+
+fn answer_bindings(ice: &Ice, socket: &UdpSocket) {
+    let now = now();
+    let mut core = ice.core();
+    let mut packet = std::mem::take(&mut core.scratch);
+    for _ in 0..AT_ONCE {
+        let Ok((len, address)) = socket.try_recv_from(&mut packet) else { break };
+        let client = SocketAddr::new(address.ip().to_canonical(), address.port());
+        if let Some(answer) = core.machine.binding(client, &packet[..len], now) {
+            let _ = socket.try_send_to(&answer, address);
+        }
+    }
+    core.scratch = packet;
+}
+
 /// Reads what peers send to a relay, until it is closed.
 pub(super) async fn relay(ice: Arc<Ice>, socket: Arc<UdpSocket>, relay: RelayId, client: Client) {
     while socket.readable().await.is_ok() {

@@ -134,26 +134,36 @@ impl Client {
     /// Connects as a proxy does for others.
     pub(crate) async fn forwarded(server: &Server, forwarded_for: &str) -> Self {
         let tcp = TcpStream::connect(server.address).await.unwrap();
-        Self::with_header(tcp, server, "peerloom.v1", Some(forwarded_for)).await.unwrap()
+        let headers = [("x-forwarded-for", forwarded_for)];
+        Self::with_headers(tcp, server, "peerloom.v1", &headers).await.unwrap()
+    }
+
+    /// Joins as a proxy does for others, with headers of its own.
+    pub(crate) async fn join_with(server: &Server, join: Join, headers: &[(&'static str, &str)]) -> Self {
+        let tcp = TcpStream::connect(server.address).await.unwrap();
+        let protocols = format!("peerloom.v1, {}", early_join(&join).unwrap());
+        let mut client = Self::with_headers(tcp, server, &protocols, headers).await.unwrap();
+        client.welcome().await;
+        client
     }
 
     /// Connects over this TCP connection.
     pub(crate) async fn over(tcp: TcpStream, server: &Server, protocols: &str) -> Result<Self, Error> {
-        Self::with_header(tcp, server, protocols, None).await
+        Self::with_headers(tcp, server, protocols, &[]).await
     }
 
-    async fn with_header(
+    async fn with_headers(
         tcp: TcpStream,
         server: &Server,
         protocols: &str,
-        forwarded_for: Option<&str>,
+        besides: &[(&'static str, &str)],
     ) -> Result<Self, Error> {
         let mut request = format!("ws://{}/ws", server.address).into_client_request().unwrap();
         let headers = request.headers_mut();
         headers.insert("origin", format!("http://{}", server.address).parse().unwrap());
         headers.insert("sec-websocket-protocol", protocols.parse().unwrap());
-        if let Some(addresses) = forwarded_for {
-            headers.insert("x-forwarded-for", addresses.parse().unwrap());
+        for (name, value) in besides {
+            headers.append(*name, value.parse().unwrap());
         }
         let config = WebSocketConfig::default().read_buffer_size(4096);
         let (socket, _) = within(client_async_with_config(request, tcp, Some(config))).await?;

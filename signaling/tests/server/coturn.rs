@@ -143,12 +143,12 @@ impl Coturn {
 async fn minted(seconds_ago: u64) -> (String, String) {
     let config = IceConfig {
         secret: Some(TurnSecret::new(SECRET).unwrap()),
-        servers: vec!["turn:relay.example:3478".to_owned()],
+        servers: vec!["turn:relay.example:3478".parse().unwrap()],
         ..IceConfig::default()
     };
     let ice = Ice::bind(&config, "127.0.0.1:8080".parse().unwrap()).unwrap();
     let at = SystemTime::now() - Duration::from_secs(seconds_ago);
-    let servers = ice.ice_servers("127.0.0.1", PeerId::of(&[7; 32], &[8; 32]), at);
+    let servers = ice.ice_servers("127.0.0.1", None, PeerId::of(&[7; 32], &[8; 32]), at);
     assert_eq!(servers.len(), 1);
     assert_eq!(servers[0].urls, ["turn:relay.example:3478"]);
     credentials(&servers)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use peerloom_protocol::ice::IceServer;
 use peerloom_protocol::signal::{ClientMessage, ServerMessage};
-use peerloom_signaling::{Config, IceConfig, StunAddress, TurnConfig};
+use peerloom_signaling::{Config, IceConfig, StunAddress, TurnConfig, TurnSecret, TurnServer};
 
 use serde_json::json;
 
@@ -17,7 +17,11 @@ fn config(turn: bool) -> Config {
     let ice = IceConfig {
         stun: StunAddress::At(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         turn: turn.then(TurnConfig::default),
-        servers: if turn { vec!["turns:relay.example:443?transport=tcp".to_owned()] } else { Vec::new() },
+        servers: if turn {
+            vec!["turns:relay.example:443?transport=tcp".parse().unwrap()]
+        } else {
+            Vec::new()
+        },
         ..IceConfig::default()
     };
     Config { ice, ..Config::default() }
@@ -88,6 +92,78 @@ async fn a_member_that_may_not_relay_is_told_of_no_relay() {
         let (mut client, _) = Client::join(&server, bringing("r", &token)).await;
         let (_, servers) = told(&mut client).await;
         assert_eq!(servers.iter().filter(|server| server.is_turn()).count(), turns);
+    }
+}
+
+#[tokio::test]
+async fn a_member_is_told_of_the_relays_of_the_region_that_a_trusted_proxy_says() {
+    let server = |text: &str| text.parse::<TurnServer>().unwrap();
+    let ice = IceConfig {
+        servers: vec![
+            server("turn:us.example region=us region=ca"),
+            server("turn:eu2.example turns:eu2.example region=eu priority=2"),
+            server("turn:eu1.example region=eu"),
+            server("turn:ap.example region=ap priority=3"),
+        ],
+        region: Some("ap".parse().unwrap()),
+        region_header: Some("x-region".parse().unwrap()),
+        secret: Some(TurnSecret::new(&"x".repeat(40)).unwrap()),
+        ..IceConfig::default()
+    };
+    const EU: [&str; 3] = ["turn:eu1.example", "turn:eu2.example", "turns:eu2.example"];
+    const CA: [&str; 2] = ["turn:us.example", "turn:eu1.example"];
+    // Where the server itself is.
+    const AP: [&str; 2] = ["turn:ap.example", "turn:us.example"];
+    let long = "eu".repeat(17);
+    let said: [(&[&str], &[&str]); 8] = [
+        (&["EU"], &EU),
+        (&["ca"], &CA),
+        (&["sa"], &AP),
+        (&[], &AP),
+        (&["eu", "eu"], &AP),
+        (&["eu, us"], &AP),
+        (&[""], &AP),
+        (&[&long], &AP),
+    ];
+    for is_trusted in [true, false] {
+        let trusted_proxies = if is_trusted { vec![Ipv4Addr::LOCALHOST.into()] } else { Vec::new() };
+        let server = Server::with(Config { ice: ice.clone(), trusted_proxies, ..Config::default() }).await;
+        for (values, expected) in said {
+            let headers: Vec<_> = values.iter().map(|value| ("x-region", *value)).collect();
+            let mut client = Client::join_with(&server, join("r", "hello"), &headers).await;
+            let (_, servers) = told(&mut client).await;
+            let urls: Vec<_> = servers.iter().map(|server| &*server.url).collect();
+            assert_eq!(urls, if is_trusted { expected } else { &AP[..] }, "{values:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_own_relay_is_one_of_them() {
+    let further = || {
+        let texts = ["turn:us.example region=us", "turn:us2.example region=us priority=2"];
+        texts.map(|text| text.parse().unwrap()).to_vec()
+    };
+    for (own, expected) in [(None, ["127.0.0.1", "us.example"]), (Some("eu"), ["us.example", "us2.example"])]
+    {
+        let mut config = config(true);
+        config.ice.servers = further();
+        config.ice.region = own.map(|name: &str| name.parse().unwrap());
+        config.ice.region_header = Some("x-region".parse().unwrap());
+        config.trusted_proxies = vec![Ipv4Addr::LOCALHOST.into()];
+        let server = Server::with(config).await;
+        let headers = [("x-region", "us")];
+        // Nothing is known of the member in the first one, where the header is not sent.
+        let headers = if own.is_some() { &headers[..] } else { &[] };
+        let mut client = Client::join_with(&server, join("r", "hello"), headers).await;
+        let (_, servers) = told(&mut client).await;
+        let mut hosts: Vec<_> = servers
+            .iter()
+            .filter(|server| server.is_turn())
+            .filter_map(|server| server.url.split(':').nth(1))
+            .collect();
+        hosts.dedup();
+        assert_eq!(hosts, expected);
     }
 }
 

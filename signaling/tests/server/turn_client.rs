@@ -61,7 +61,7 @@ impl Relay {
         let ice = Ice::bind(&config.ice, http).unwrap();
         let (stun, turns) = (ice.stun_address().unwrap(), ice.turns_address());
         let (now, id) = (SystemTime::now(), PeerId::of(&[7; 32], &[8; 32]));
-        let told = |at| ice.ice_servers("127.0.0.1", id, at);
+        let told = |at| ice.ice_servers("127.0.0.1", None, id, at);
         let (servers, expired) = (told(now), told(now - Duration::from_secs(601)));
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(async move {
