@@ -466,8 +466,8 @@ impl NativeRoom {
     /// peer how far [joining](peerloom_protocol::attempts::Joining) came, in milliseconds ago.
     pub fn attempts(&self, peer: Option<String>) -> Vec<f64> {
         match peer {
-            Some(peer) => parse_id(&peer).map_or(Vec::new(), |peer| self.0.attempts(peer)),
-            None => self.0.joining(),
+            Some(peer) => parse_id(&peer).map_or(Vec::new(), |peer| self.0.attempt_numbers(peer)),
+            None => self.0.joining_numbers(),
         }
     }
 

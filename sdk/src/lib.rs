@@ -36,9 +36,12 @@ mod typed;
 
 #[cfg(feature = "typed")]
 pub use driver::create_room_secret;
+#[cfg(feature = "typed")]
+pub use driver::{AttemptReport, JoiningReport};
 pub use driver::{ChannelStats, Path, PeerStats, Traffic};
 pub use error::Error;
 pub use peerloom_protocol::action::Outcome;
+pub use peerloom_protocol::attempts::Kinds;
 pub use peerloom_protocol::call::CallFailure;
 pub use peerloom_protocol::hello::Delivery;
 pub use peerloom_protocol::id::PeerId;

@@ -5,7 +5,6 @@ import type { AttemptReport, CandidateKinds, JoiningReport, Report } from "./rep
 
 /**
  * Numbers for each attempt, as the core gives them.
- * @internal
  */
 export function readAttempts(numbers: ArrayLike<number>): AttemptReport[] {
   const attempts: AttemptReport[] = [];
@@ -42,7 +41,6 @@ function after<S extends string>(
 
 /**
  * How joining went, as the core says.
- * @internal
  */
 export function readJoining(numbers: ArrayLike<number>): JoiningReport | undefined {
   const [begunAgo = -1, ...agos] = Array.from(numbers);

@@ -130,6 +130,10 @@ function ofServer({ httpMs, webSocketMs }: ServerReport): Explanation | undefine
   );
 }
 
+/** Whether both have an address of one family. Those behind names are of any. */
+const shareFamily = (one: CandidateKinds, other: CandidateKinds) =>
+  (one.ipv4 && other.ipv4) || (one.ipv6 && other.ipv6);
+
 /** What is wrong with this page's way to STUN and TURN servers. */
 function ofIceServers(servers: readonly IceServerReport[]): Explanation | undefined {
   const turn = servers.filter(isTurn);
@@ -168,7 +172,10 @@ function ofAttempts(
   iceServers: readonly IceServerReport[],
   nat: Nat | undefined,
 ): Explanation {
-  const last = [...attempts].reverse().find(({ answeredMs }) => answeredMs !== undefined) ?? attempts.at(-1);
+  const answered = attempts.filter(({ answeredMs }) => answeredMs !== undefined);
+  // One that still goes on may know less.
+  const ended = answered.filter(({ endedMs }) => endedMs !== undefined);
+  const last = ended.at(-1) ?? answered.at(-1) ?? attempts.at(-1);
   if (last === undefined || (last.endedMs === undefined && last.begunAgo < 10_000 && attempts.length === 1)) {
     return explanation("connecting", "certain", "The direct connection is being made.", "Wait some seconds.");
   }
@@ -212,6 +219,22 @@ function ofAttempts(
         : "Look whether the STUN server answers.",
     );
   }
+  if (!remote.relay && !remote.srflx) {
+    return explanation(
+      "peer-needs-turn",
+      "likely",
+      "The other end finds neither its public address nor a TURN server, and does not reach this end's.",
+      "Ask about this page at the other end; a TURN server over TLS at port 443 reaches most networks.",
+    );
+  }
+  if (!local.relay && !remote.relay && !shareFamily(local, remote)) {
+    return explanation(
+      "no-common-family",
+      "likely",
+      "One end has IPv6 alone, and the other one IPv4 alone.",
+      `Give a TURN server, which both reach. ${RELAYED}`,
+    );
+  }
   if (!local.relay && !remote.relay && nat === "symmetric") {
     return explanation(
       "symmetric-nat-no-turn",
@@ -226,14 +249,6 @@ function ofAttempts(
       "likely",
       "Both ends are known by their public addresses, but no packet gets through: address translators or firewalls are in between.",
       `Give a TURN server. ${RELAYED}`,
-    );
-  }
-  if (!remote.relay && !remote.srflx) {
-    return explanation(
-      "peer-needs-turn",
-      "guess",
-      "The other end finds neither its public address nor a TURN server, and does not reach this end's.",
-      "Ask about this page at the other end; a TURN server over TLS at port 443 reaches most networks.",
     );
   }
   return explanation(

@@ -1,55 +1,52 @@
-// What kind of address translator this page is behind, from what two STUN servers see of one port.
-import { gather, probeIceServer } from "./probe.js";
+// What kind of address translator this page is behind, from what several STUN servers see of one port.
+import { gather } from "./probe.js";
 import type { Nat } from "./report.js";
 
 /**
- * Asks two STUN servers from one port: two that are given, or one and the port behind its own, where servers of ours and coturn
- * answer as well. Undefined where the two do not both answer.
+ * Asks STUN servers from one port, and each from another to know that it answers: one that gives no second candidate may have
+ * seen the same. Undefined where not two answer over IPv4.
  * @internal
  */
 export async function probeNat(servers: readonly RTCIceServer[]): Promise<Nat | undefined> {
-  const pair = twoServers(servers.flatMap(({ urls }) => [urls].flat()));
-  if (pair === undefined) return undefined;
-  const [found, answers] = await Promise.all([
-    gather({ iceServers: [{ urls: pair }] }, () => false),
-    // By a connection for each: one that gives no second candidate may have had no answer, or the same.
-    Promise.all(pair.map((urls) => probeIceServer({ urls }))),
+  const urls = places(servers.flatMap(({ urls }) => [urls].flat()));
+  if (urls.length < 2) return undefined;
+  const ask = (urls: string[], enough: (candidate: RTCIceCandidate) => boolean) =>
+    gather({ iceServers: [{ urls }] }, enough);
+  const [{ candidates }, ...each] = await Promise.all([
+    ask(urls, () => false),
+    ...urls.map((url) => ask([url], isSeen)),
   ]);
-  return answers.every(({ ms }) => ms !== undefined) ? natOf(found.candidates) : undefined;
+  const answers = each.filter(({ candidates }) => candidates.some(isSeen));
+  return answers.length < 2 ? undefined : natOf(candidates);
 }
 
 /**
- * Two addresses to ask, of these.
- * @internal
+ * Whom to ask, of the STUN servers that are known: the first one, its next port, where servers of ours and coturn answer as well
+ * (RFC 5780), and one at another host.
  */
-export function twoServers(urls: readonly string[]): [string, string] | undefined {
+export function places(urls: readonly string[]): string[] {
   const stun = urls.filter((url) => url.startsWith("stun:"));
   const host = (url: string) => url.replace(/:\d+$/, "");
   const [first] = stun;
-  if (first === undefined) return undefined;
-  const other = stun.find((url) => host(url) !== host(first));
-  if (other !== undefined) return [first, other];
+  if (first === undefined) return [];
   const port = Number(/:(\d+)$/.exec(first.slice("stun:".length))?.[1] ?? 3478);
-  return port < 65_535 ? [first, `${host(first)}:${port + 1}`] : undefined;
+  const next = port < 65_535 ? [`${host(first)}:${port + 1}`] : [];
+  return [first, ...next, ...stun.filter((url) => host(url) !== host(first)).slice(0, 1)];
 }
 
+/** An address of IPv4 that a STUN server saw. Translators of IPv6 are not what this is about. */
+const isSeen = ({ type, address }: RTCIceCandidate) => type === "srflx" && !address?.includes(":");
+
 /**
- * What the candidates of one connection that asked both say.
- * @internal
+ * What the candidates of one connection that asked all of them say.
  */
-export function natOf(candidates: readonly RTCIceCandidate[]): Nat | undefined {
-  const ofUdp = candidates.filter(({ protocol, address }) => protocol === "udp" && !address?.includes(":"));
-  const seen = ofUdp.filter(({ type }) => type === "srflx");
-  const place = ({ address, port }: RTCIceCandidate) => `${address}:${port}`;
-  const own = new Set(ofUdp.filter(({ type }) => type === "host").map(place));
-  // Those of one socket differ in nothing else: the lower bits of the priority number the servers, in Firefox.
+export function natOf(candidates: readonly RTCIceCandidate[]): Nat {
   const sockets = new Map<string, Set<string>>();
-  for (const candidate of seen) {
-    const { relatedPort, priority } = candidate;
+  for (const candidate of candidates.filter(isSeen)) {
+    const { relatedPort, priority, address, port } = candidate;
+    // Those of one socket differ in nothing else: the lower bits of the priority number the servers, in Firefox.
     const socket = `${relatedPort} ${(priority ?? 0) >>> 13}`;
-    sockets.set(socket, (sockets.get(socket) ?? new Set()).add(place(candidate)));
+    sockets.set(socket, (sockets.get(socket) ?? new Set()).add(`${address}:${port}`));
   }
-  if ([...sockets.values()].some((places) => places.size > 1)) return "symmetric";
-  if (seen.some((candidate) => !own.has(place(candidate)))) return "cone";
-  return own.size > 0 ? "none" : undefined;
+  return [...sockets.values()].some((places) => places.size > 1) ? "symmetric" : "cone";
 }

@@ -24,6 +24,7 @@ export type Finding =
   | "symmetric-nat-no-turn"
   | "nat-no-turn"
   | "peer-needs-turn"
+  | "no-common-family"
   | "dtls-failed"
   | "unknown";
 
@@ -49,11 +50,10 @@ export interface JoiningReport {
 }
 
 /**
- * What an address translator makes of this page's port (RFC 4787 §4.1). `none`: there is no translator. `cone`: the same one for
- * all whom it writes to, which direct paths need, or there is none and the browser hides the machine's own address. `symmetric`:
- * another one for each.
+ * What an address translator makes of this page's port (RFC 4787 §4.1). `cone`: the same one for all whom it writes to, as if
+ * there were none, which direct paths need. `symmetric`: another one for each.
  */
-export type Nat = "none" | "cone" | "symmetric";
+export type Nat = "cone" | "symmetric";
 
 /** How a STUN or TURN server was found. */
 export interface IceServerReport {
@@ -116,7 +116,7 @@ export interface Report {
   readonly iceServers: readonly IceServerReport[];
   /** Whether packets over UDP come back from a STUN or TURN server; undefined where none was asked. */
   readonly udp?: boolean;
-  /** The kind of address translator, where two STUN servers tell: two ports of the same will do. */
+  /** The kind of address translator, where two STUN servers answer over IPv4: two ports of the same will do. */
   readonly nat?: Nat;
   /** The last attempts, oldest first. */
   readonly attempts: readonly AttemptReport[];

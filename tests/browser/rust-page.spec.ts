@@ -45,6 +45,10 @@ for (const browser of ["chromium", "firefox"] as const) {
     }, rustId);
     expect(code).toMatch(/ \d{6}$/);
     await expect(rust.events(`code with ${id}`)).toHaveText(`code with ${id}: ${code}`);
+    // It has asked to roll, and been told.
+    await expect(rust.events(`with ${id}: `).last()).toHaveText(
+      /: [1-9]\d* calls and answers there, [1-9]\d* back, [1-9]\d\d+ bytes in all; 1 attempts, joined: true$/,
+    );
 
     await rust.page.close();
     const peers = () => peer.run(({ kept }) => (kept.joined as import("peerloom").Room).peers.size);

@@ -102,6 +102,20 @@ async fn send_away(room: &Room, whom: &str, reason: &str) -> String {
     }
 }
 
+/// How a peer was reached, and what went there and back.
+async fn account(room: &Room, peer: PeerId) -> String {
+    let stats = room.peer_stats(peer).await;
+    let (calls, attempts) = (stats.exchange, room.attempts(peer));
+    let joined = room.joining().and_then(|joining| joining.joined_ms).is_some();
+    format!(
+        "with {peer}: {} calls and answers there, {} back, {} bytes in all; {} attempts, joined: {joined}",
+        calls.sent_messages,
+        calls.received_messages,
+        stats.sent_bytes + stats.received_bytes,
+        attempts.len(),
+    )
+}
+
 /// Rolls a die of as many sides as asked for. It is loaded.
 async fn answer(mut calls: Requests<u32, u32>) {
     while let Some(Request { data: sides, responder, .. }) = calls.next().await {
@@ -198,6 +212,7 @@ async fn run(document: Document) -> Result<(), Error> {
                 if let Ok(code) = room.safety_code(peer).await {
                     say(&names, "events", &format!("code with {peer}: {} {}", code.emoji(), code.digits()));
                 }
+                say(&names, "events", &account(&room, peer).await);
             }
         }
     });

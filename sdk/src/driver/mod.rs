@@ -3,6 +3,7 @@
 //! Nothing is decided here. Whoever embeds the driver gives it a [`Sink`] and calls its methods; both the Rust API and
 //! the exports for npm are thin layers over it.
 
+mod attempts;
 mod buffer;
 #[cfg(feature = "typed")]
 mod certificate;
@@ -45,6 +46,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::RtcConfiguration;
 
 use crate::error::Error;
+#[cfg(feature = "typed")]
+pub use attempts::{AttemptReport, JoiningReport};
 use buffer::Buffer;
 #[cfg(feature = "typed")]
 pub(crate) use certificate::with_certificate;

@@ -122,34 +122,6 @@ impl Driver {
         traffic
     }
 
-    /// Milliseconds since this happened, for TypeScript: -1 when it has not.
-    #[cfg(feature = "npm")]
-    fn ago(at: Option<u64>) -> f64 {
-        at.map_or(-1.0, |at| super::now_ms().saturating_sub(at) as f64)
-    }
-
-    /// How far joining came: three numbers.
-    #[cfg(feature = "npm")]
-    pub(crate) fn joining(&self) -> Vec<f64> {
-        let steps = self.node.borrow().joining();
-        [steps.asked_at, steps.opened_at, steps.welcomed_at].map(Self::ago).to_vec()
-    }
-
-    /// What was tried to reach a peer, eleven numbers for each attempt.
-    #[cfg(feature = "npm")]
-    pub(crate) fn attempts(&self, peer: PeerId) -> Vec<f64> {
-        let mut numbers = Vec::new();
-        self.node.borrow().each_attempt(peer, |attempt| {
-            numbers.push(f64::from(attempt.generation));
-            for at in attempt.reached.into_iter().chain([attempt.ended_at]) {
-                numbers.push(Self::ago(at));
-            }
-            numbers.push(f64::from(attempt.local.0));
-            numbers.push(f64::from(attempt.remote.0));
-        });
-        numbers
-    }
-
     /// The connection in use to a peer.
     pub(crate) fn connection(&self, peer: PeerId) -> Option<RtcPeerConnection> {
         let id = self.node.borrow().connection_of(peer)?;

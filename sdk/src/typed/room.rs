@@ -26,7 +26,7 @@ use super::json;
 use super::rpc::Rpc;
 use super::sink::{Accepted, Events, IceServerSource, RoomSink, Shared, TokenSource};
 use super::stream::{Stream, Streams};
-use crate::driver::{self, Driver, PeerStats, Settings, Traffic};
+use crate::driver::{self, AttemptReport, Driver, JoiningReport, PeerStats, Settings, Traffic};
 use crate::error::Error;
 
 /// Marks a channel of bytes among the typed ones.
@@ -448,6 +448,16 @@ impl Room {
     /// Counts of a peer's connection, and what the browser tells of it; empty when it is not connected.
     pub async fn peer_stats(&self, peer: PeerId) -> PeerStats {
         self.driver.peer_stats(peer, &self.labels).await
+    }
+
+    /// How this page joined, the last time that it tried.
+    pub fn joining(&self) -> Option<JoiningReport> {
+        self.driver.joining()
+    }
+
+    /// What was tried to reach a peer directly, oldest first: the last few attempts.
+    pub fn attempts(&self, peer: PeerId) -> Vec<AttemptReport> {
+        self.driver.attempts(peer)
     }
 
     /// For experts: the connection in use to a peer. It is replaced when it breaks.

@@ -5,6 +5,7 @@ import { addressesOf, namesOf, temporaryFolder } from "../lib/network.mjs";
 import { startProxy } from "../lib/proxy.mjs";
 import { within } from "../lib/wait.mjs";
 import { World } from "../lib/world.mjs";
+import { causes, natOf } from "./causes.mjs";
 import { clear, enter, HOSTS, hostFor, NETWORKS, share, WEATHERS } from "./kinds.mjs";
 
 /** For the best path to be found. */
@@ -124,6 +125,7 @@ export class Grid {
         const strange = pathsTold(world, page, other).find(({ path }) => path !== "relay");
         world.check(strange === undefined, `${page.name} had the path ${strange?.path}`);
       }
+      outcome.causes = await this.#causes(world, cell, ends);
     } else {
       const came = ends.map((end, index) => sinceWhen(world, ...end, found[index].said));
       outcome.bestMs = Math.max(...came) - since;
@@ -191,6 +193,35 @@ export class Grid {
       }
     }
     return found;
+  }
+
+  /** What each end finds to be the reason for there being only the relay: it must be what it is. */
+  async #causes(world, cell, ends) {
+    const sides = [cell.left, cell.right];
+    return Promise.all(
+      causes(cell).map(async (cause, index) => {
+        const [page, other] = ends[index];
+        let report;
+        const isSure = async () => {
+          report = await page.run((page, peer) => page.diagnose(peer), other.id);
+          return report.finding !== "connecting";
+        };
+        await world.until(`what ${page.name} finds`, isSure, SLOW_PATH_MS);
+        const { finding, nat } = report;
+        // Coturn does not answer at two ports by itself, so one kind of translator looks like any.
+        const expected = this.#tellsNat || cause !== "symmetric-nat-no-turn" ? cause : "nat-no-turn";
+        world.check(finding === expected, `${page.name} finds ${finding}; ${expected} is the cause`);
+        if (finding !== expected) world.note(`${page.name}: ${JSON.stringify(report)}`);
+        const router = natOf(sides[index]);
+        if (this.#tellsNat && router !== undefined)
+          world.check(nat === router, `${page.name} is behind a ${router} router, and takes it for ${nat}`);
+        return finding;
+      }),
+    );
+  }
+
+  get #tellsNat() {
+    return this.#settings.turn === "peerloom";
   }
 
   /** Messages that are longer than any packet, both ways. */

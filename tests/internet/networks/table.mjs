@@ -9,10 +9,11 @@ const SAME = "·";
 const seconds = (ms) => (ms / 1000).toFixed(2);
 
 /** One cell: the path, and until the first message and until that path was there at both ends. */
-export function cellText({ path, firstMs, bestMs, failures }) {
+export function cellText({ path, firstMs, bestMs, causes = [], failures }) {
   if (failures.length > 0) return `**fails** (${path ?? "no path"})`;
   const best = bestMs === undefined ? "" : ` ${seconds(bestMs)}`;
-  return path === "relay" ? `relay ${seconds(firstMs)}` : `${path} ${seconds(firstMs)} /${best}`;
+  if (path !== "relay") return `${path} ${seconds(firstMs)} /${best}`;
+  return `relay ${seconds(firstMs)}: ${[...new Set(causes)].join(", ")}`;
 }
 
 function titleOf({ pair, filters, weather, kinds }) {

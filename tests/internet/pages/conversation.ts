@@ -268,6 +268,11 @@ const conversation = {
       });
   },
 
+  /** Why there is no better path to a peer. */
+  async diagnose(peer: string) {
+    return room?.diagnose(room.peers.get(peer));
+  },
+
   paths(): Record<string, string> {
     return Object.fromEntries([...(room?.peers ?? [])].map(([id, peer]) => [id, peer.path]));
   },
