@@ -7,6 +7,7 @@ import partitions from "./partitions.mjs";
 import paths from "./paths.mjs";
 import server from "./server.mjs";
 import trust from "./trust.mjs";
+import turn from "./turn.mjs";
 import weather from "./weather.mjs";
 
 /** In the order of `--list`. */
@@ -19,6 +20,7 @@ export const scenarios = [
   ...partitions,
   ...server,
   ...pages,
+  ...turn,
   ...trust,
 ];
 
