@@ -52,6 +52,7 @@ export const ready = [
   { name: "back-forward-cache", kinds: MIXED },
   { name: "tab-in-background", kinds: CHROMIUM },
   { name: "tab-in-background", kinds: MIXED },
+  { name: "turn-killed", kinds: MIXED },
   { name: "relay-only-turn", kinds: MIXED },
   { name: "private-candidates", kinds: CHROMIUM },
   { name: "private-candidates", kinds: ["firefox", "chromium"] },
@@ -76,4 +77,7 @@ export const patient = [
   { name: "server-late", kinds: MIXED },
   { name: "server-ends", kinds: CHROMIUM },
   { name: "crash", kinds: MIXED },
+  { name: "turn-credentials", kinds: MIXED },
+  { name: "turn-credentials-coturn", kinds: CHROMIUM },
+  { name: "turn-killed-no-relay", kinds: MIXED },
 ];
