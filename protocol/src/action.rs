@@ -36,6 +36,8 @@ pub enum Input {
     ServerAnswers(bool),
     /// An admission token, as [`Event::TokenWanted`] asks for; None when there is none to be had.
     Token(Option<String>),
+    /// The driver has the servers that [`Event::IceServersWanted`] asks for.
+    IceServers,
     /// The signature that [`Command::Sign`] with this number asked for; None when none could be made.
     Signed(u32, Option<Signed>),
     /// What came of the [`Command::Check`] with this number.
@@ -83,6 +85,7 @@ impl std::fmt::Debug for Input {
             Self::SocketClosed => f.write_str("SocketClosed"),
             Self::ServerAnswers(answers) => write!(f, "ServerAnswers({answers})"),
             Self::Token(token) => write!(f, "Token({})", if token.is_some() { "secret" } else { "none" }),
+            Self::IceServers => f.write_str("IceServers"),
             Self::Signed(number, signed) => write!(f, "Signed({number}, {})", signed.is_some()),
             Self::Checked(number, verdict) => write!(f, "Checked({number}, {verdict:?})"),
             Self::LocalDescription(id, sdp) => write!(f, "LocalDescription({id:?}, {} bytes)", sdp.len()),
@@ -326,8 +329,9 @@ pub enum Event {
     /// [`timing::TOKEN_MS`](crate::timing::TOKEN_MS). Only where [`Config::gives_tokens`](crate::node::Config::gives_tokens)
     /// is set.
     TokenWanted,
-    /// Connections are about to be made for some minutes to come: an application that [is asked](crate::ice::IceSource::Asked)
-    /// gives the driver its servers anew.
+    /// Connections are about to be made: an application that [is asked](crate::ice::IceSource::Asked) gives the driver its servers
+    /// anew, and [`Input::IceServers`] says so. Connections wait for it for [`timing::ICE_WAIT_MS`](crate::timing::ICE_WAIT_MS) at
+    /// most.
     IceServersWanted,
     /// A peer is in the room. Always before any other event about it.
     PeerJoined {

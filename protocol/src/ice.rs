@@ -15,7 +15,7 @@ pub enum IceSource {
     Server,
     /// The application gave them, for good.
     Application,
-    /// The application gave them, and [is asked](crate::action::Event::IceServersWanted) for new ones now and then.
+    /// The application gave them, and [is asked](crate::action::Event::IceServersWanted) for new ones before connections are made.
     Asked,
 }
 

@@ -440,6 +440,7 @@ impl Room {
             }
             Input::ServerAnswers(answers) => self.server.answers(now, answers),
             Input::Token(token) => self.token_given(now, token),
+            Input::IceServers => self.ice.given(now),
             Input::Signed(number, signed) => self.signed(now, number, signed),
             Input::Checked(number, verdict) => self.checked(now, number, verdict),
             Input::LocalDescription(id, sdp) => self.local_description(now, id, sdp),
@@ -496,7 +497,7 @@ impl Room {
                 ServerEvent::Rejoin => {
                     // Cards of a join that came to nothing may be in others' hands: new ones for the next.
                     self.drop_cards();
-                    self.want_ice_servers();
+                    self.want_ice_servers(now);
                     self.warm_up(now);
                 }
                 ServerEvent::Forbidden => self.settle_kicks(Err(KickError::Forbidden), None, u64::MAX),
@@ -517,7 +518,7 @@ impl Room {
         if self.renew_cards_at.is_some_and(|at| at <= now) {
             close_all(&mut self.notices, self.resident.drain());
             self.renew_cards_at = None;
-            self.want_ice_servers();
+            self.want_ice_servers(now);
             self.server.send(&ClientMessage::Deposit { replace: true, cards: Default::default() });
             self.fill_cards(now);
         }

@@ -50,10 +50,13 @@ pub const CARD_CONNECT_MS: u64 = 8_000;
 /// An attempt by cards that knew of no TURN server, while there is one now, gives way to another after this, or after twice as
 /// long as the join took if that is longer.
 pub const WITHOUT_TURN_MS: u64 = 1_000;
-/// Credentials for TURN servers are good for this long at least, whatever the server says.
+/// Credentials for TURN servers are good for this long at least, whatever the server says, and the application's do not become older
+/// before it is asked again.
 pub const SHORTEST_ICE_MS: u64 = 10_000;
 /// New ones that did not come are asked for again after this.
 pub const ICE_AGAIN_MS: u64 = 10_000;
+/// The application's time to give new ones, before connections are made with the last that it gave.
+pub const ICE_WAIT_MS: u64 = 2_000;
 /// One plain offer/answer attempt, from its start until the channels are open.
 pub const OFFER_MS: u64 = 12_000;
 /// The polite peer lets the other offer first, for this long.

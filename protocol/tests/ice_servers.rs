@@ -4,6 +4,7 @@
 #[path = "support/page.rs"]
 mod page;
 
+use peerloom_protocol::action::{Event, Input};
 use peerloom_protocol::codec;
 use peerloom_protocol::envelope::Envelope;
 use peerloom_protocol::ice::{IceServer, IceSource};
@@ -73,6 +74,78 @@ fn an_application_that_gives_its_own_is_not_overruled() {
         page.wait(timing::CARD_AGE_MS + 1_000);
         assert_eq!(renewals(&page), 0);
     }
+}
+
+/// A page whose application gives servers when it is asked.
+fn asked() -> Page {
+    let options = Options { ice: IceSource::Asked, ..Options::default() };
+    Page::with(Config { options, ..config() })
+}
+
+/// How often the application was asked.
+fn questions(page: &Page) -> usize {
+    page.events.iter().filter(|event| matches!(event, Event::IceServersWanted)).count()
+}
+
+/// The same in a room, long after it was asked before it joined; gives how many connections it has made.
+fn long_joined() -> (Page, u32) {
+    let mut page = asked();
+    page.welcome(Vec::new());
+    page.wait(3 * timing::SHORTEST_ICE_MS);
+    assert_eq!(questions(&page), 0, "nothing is to be made");
+    let made = page.connections;
+    assert!(made > 0);
+    (page, made)
+}
+
+#[test]
+fn an_application_is_asked_before_connections_are_made() {
+    let (mut page, made) = long_joined();
+    page.hear(&ServerMessage::Joined(Other::new(5).listed()));
+    page.wait(timing::ICE_WAIT_MS / 2);
+    assert_eq!((questions(&page), page.connections), (1, made));
+    page.feed(Input::IceServers);
+    assert_eq!(page.connections, made + 1);
+    // Who comes now is none to ask for, nor are cards.
+    page.wait(timing::SHORTEST_ICE_MS / 2);
+    page.hear(&ServerMessage::Joined(Other::new(6).listed()));
+    page.wait(0);
+    assert_eq!(questions(&page), 1);
+    assert!(page.connections > made + 1);
+    page.wait(timing::SHORTEST_ICE_MS);
+    page.hear(&ServerMessage::Joined(Other::new(7).listed()));
+    assert_eq!(questions(&page), 2);
+}
+
+#[test]
+fn an_application_that_does_not_answer_is_not_waited_for_long() {
+    let (mut page, made) = long_joined();
+    page.hear(&ServerMessage::Joined(Other::new(5).listed()));
+    page.wait(timing::ICE_WAIT_MS - 1);
+    assert_eq!((questions(&page), page.connections), (1, made));
+    page.wait(1);
+    assert_eq!(page.connections, made + 1, "with the last that it gave");
+    // Nor again at each connection, and what comes late is as good.
+    page.hear(&ServerMessage::Joined(Other::new(6).listed()));
+    page.wait(0);
+    assert_eq!((questions(&page), page.connections), (1, made + 2));
+    page.wait(timing::ICE_AGAIN_MS / 2);
+    page.feed(Input::IceServers);
+    page.wait(timing::SHORTEST_ICE_MS / 2);
+    page.hear(&ServerMessage::Joined(Other::new(7).listed()));
+    page.wait(0);
+    assert_eq!(questions(&page), 1);
+}
+
+#[test]
+fn cards_are_made_with_what_the_application_gives_for_them() {
+    let (mut page, made) = long_joined();
+    // Their time is up.
+    page.wait(timing::CARD_AGE_MS - 3 * timing::SHORTEST_ICE_MS);
+    assert_eq!((questions(&page), page.connections), (1, made));
+    page.feed(Input::IceServers);
+    page.wait(timing::ICE_WAIT_MS);
+    assert_eq!((questions(&page), page.connections), (1, made + 2));
 }
 
 #[test]

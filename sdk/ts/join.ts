@@ -29,8 +29,9 @@ export interface JoinOptions<P extends Protocol> {
   readonly metadata?: Json;
   /**
    * STUN and TURN servers for the connections, instead of those that the signaling server names; with an empty array peers meet in
-   * one network or on public addresses only. A function is called before joining, again for each join when the server was lost, and
-   * every five minutes, so that credentials may be short-lived; when it fails later, the last ones stay.
+   * one network or on public addresses only. A function is called before joining, and again before connections are made when its last
+   * answer is older than ten seconds, so that credentials may be short-lived; let it keep those that are still good. Connections wait
+   * for it for two seconds; when it fails later, the last ones stay.
    */
   readonly iceServers?: readonly RTCIceServer[] | IceServerSource;
   /**

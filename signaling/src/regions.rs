@@ -224,6 +224,20 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_documentation_is_right() {
+        let all = [
+            "turn:eu1.example:3478 turns:eu1.example:443?transport=tcp region=eu priority=1",
+            "turn:eu2.example:3478 turns:eu2.example:443?transport=tcp region=eu priority=2",
+            "turn:us1.example:3478 turns:us1.example:443?transport=tcp region=us",
+            "turn:ap1.example:3478 turns:ap1.example:443?transport=tcp region=ap priority=3",
+        ];
+        assert_eq!(told(&all, Some("eu")), ["eu1.example", "eu2.example"]);
+        assert_eq!(told(&all, Some("us")), ["us1.example", "eu1.example"]);
+        assert_eq!(told(&all, Some("ap")), ["ap1.example", "eu1.example"]);
+        assert_eq!(told(&all, None), ["eu1.example", "us1.example"]);
+    }
+
+    #[test]
     fn of_equals_the_first_named_comes_first() {
         let all = ["turn:c", "turn:a", "turn:b region=eu", "turn:d region=eu"];
         assert_eq!(told(&all, None), ["c", "a"]);

@@ -1,4 +1,5 @@
-//! The STUN and TURN servers that the signaling server names, and new credentials for them in time.
+//! The STUN and TURN servers that connections are made with, and new credentials for them in time: the signaling server says how
+//! long those are good that it names; an application does not, so it is asked before connections are made, unless it just was.
 
 use super::{Notice, Room};
 use crate::action::{Command, Event};
@@ -13,11 +14,17 @@ pub(super) struct Ice {
     /// Connections made until then know a TURN server.
     turn_until: u64,
     renew_at: Option<u64>,
+    /// What the application gave is good until then, whatever it is.
+    fresh_until: Option<u64>,
+    /// It is asked, and connections wait for its answer until then.
+    wait_until: Option<u64>,
 }
 
 impl Ice {
     pub(super) fn joining(&mut self, now: u64) {
         self.joined_at = now;
+        // The application was asked before the first.
+        self.fresh_until.get_or_insert(now + timing::SHORTEST_ICE_MS);
     }
 
     /// The next welcome brings new ones.
@@ -26,7 +33,18 @@ impl Ice {
     }
 
     pub(super) fn deadline(&self) -> Option<u64> {
-        self.renew_at
+        timing::earliest(&[self.renew_at, self.wait_until])
+    }
+
+    /// Until when the application's answer is waited for.
+    pub(super) fn wait_until(&self) -> Option<u64> {
+        self.wait_until
+    }
+
+    /// The application has answered.
+    pub(super) fn given(&mut self, now: u64) {
+        self.wait_until = None;
+        self.fresh_until = Some(now + timing::SHORTEST_ICE_MS);
     }
 }
 
@@ -68,11 +86,27 @@ impl Room {
             self.ice.renew_at = Some(now + timing::ICE_AGAIN_MS);
             self.server.send(&ClientMessage::RenewIceServers);
         }
+        if self.ice.wait_until.is_some_and(|at| at <= now) {
+            // No answer: the last ones may still be good, and are all there is.
+            self.ice.wait_until = None;
+            self.ice.fresh_until = Some(now + timing::ICE_AGAIN_MS);
+        }
     }
 
-    pub(super) fn want_ice_servers(&mut self) {
-        if self.config.options.ice == IceSource::Asked {
+    pub(super) fn want_ice_servers(&mut self, now: u64) {
+        if self.config.options.ice == IceSource::Asked && self.ice.wait_until.is_none() {
+            self.ice.wait_until = Some(now + timing::ICE_WAIT_MS);
             self.notify(Event::IceServersWanted);
         }
+    }
+
+    /// Whether a connection may be made with the servers that there are. If not, others are on their way.
+    pub(super) fn has_fresh_ice_servers(&mut self, now: u64) -> bool {
+        let is_asked = self.config.options.ice == IceSource::Asked;
+        if is_asked && self.ice.wait_until.is_none() && self.ice.fresh_until.is_some_and(|until| until <= now)
+        {
+            self.want_ice_servers(now);
+        }
+        self.ice.wait_until.is_none()
     }
 }

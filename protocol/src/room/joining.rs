@@ -159,6 +159,10 @@ impl Room {
     pub(super) fn fill_cards(&mut self, now: u64) {
         self.fill = None;
         close_all(&mut self.notices, self.joining.drain());
+        if !self.has_fresh_ice_servers(now) {
+            self.fill = self.ice.wait_until().map(|at| Fill { at, latest: at });
+            return;
+        }
         while self.server.is_up() && self.resident.len() < WARM_CONNECTIONS {
             let id = self.open(Start::Offer { role_hint: false });
             self.resident.add(id);

@@ -1,7 +1,7 @@
 //! Which connections may be made now. Each costs the page some milliseconds and the browser sockets, and it is others who
 //! cause them: whoever enters the room, makes offers or asks for lanes, and the server, which says who has entered. So there
-//! is a limit for all together, and whoever comes when it is reached waits for its turn. The server passes on messages
-//! meanwhile.
+//! is a limit for all together, and whoever comes when it is reached waits for its turn. So does who comes while the application
+//! is asked for STUN and TURN servers. The server passes on messages meanwhile.
 
 use std::collections::VecDeque;
 
@@ -82,6 +82,8 @@ impl Room {
     fn may_open(&mut self, now: u64) -> bool {
         let pending: usize = self.members.values().map(Member::pending).sum();
         // The budget first, so that it does not ask to be looked at again while it is others that stand in the way.
-        self.openings.budget.has(now) && pending < limits::MAX_PENDING_CONNECTIONS
+        self.openings.budget.has(now)
+            && pending < limits::MAX_PENDING_CONNECTIONS
+            && self.has_fresh_ice_servers(now)
     }
 }

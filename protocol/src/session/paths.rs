@@ -243,7 +243,13 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         let Some(direct) = &self.direct else { return };
         let silent = direct.path.life.unanswered_ms(now);
         // Without another way to the peer, a new connection could not be agreed on either: this one may yet heal.
-        let can_tell = self.heard_by_relay_since(now.saturating_sub(timing::DIRECT_DEAD_MS / 2));
+        let since = now.saturating_sub(timing::DIRECT_DEAD_MS / 2);
+        let can_tell = match self.options.relay {
+            // Where nothing goes that way, that the server has listed the peer for a while must do: browsers take up to half a
+            // minute to find out themselves.
+            RelayMode::Never => self.is_listed() && self.listing.1 <= since,
+            _ => self.heard_by_relay_since(since),
+        };
         if silent >= timing::DIRECT_DEAD_MS && can_tell {
             self.outputs.push_back(Output::DirectDead);
         }

@@ -196,6 +196,27 @@ fn a_connection_that_failed_gives_way_to_a_new_one_when_the_server_is_back() {
 }
 
 #[test]
+fn a_connection_that_carries_nothing_any_more_gives_way_to_a_new_one_before_browsers_say_so() {
+    for relay in [RelayMode::First, RelayMode::Fallback, RelayMode::Never] {
+        let (mut world, a, b) = met(Faults::default(), options(relay));
+        // Since the two have met, for a while.
+        world.run_for(5_000);
+        let id = world.id(b).unwrap();
+        let path = world.path(a, id);
+        assert!(matches!(path, PeerPath::Direct(_)), "{path:?}");
+        world.mute_last(a, b);
+        [a, b].into_iter().for_each(|peer| assert!(world.say(peer, LOG, 10, None).is_some()));
+        let is_new =
+            |world: &mut World| matches!(world.path(a, id), PeerPath::Direct(_)) && world.path(a, id) != path;
+        let took = until(&mut world, 8_000, is_new);
+        assert!(took.is_some(), "{relay:?}: {:?}", world.events(a));
+        world.run_for(1_000);
+        all_arrived(&mut world, a, b);
+        assert_eq!(world.connections_between(a, b), 1);
+    }
+}
+
+#[test]
 fn a_connection_is_repaired_as_soon_the_tenth_time_as_the_first() {
     let (mut world, a, b) = met(Faults::default(), Options::default());
     for time in 0..10 {

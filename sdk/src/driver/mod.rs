@@ -324,6 +324,7 @@ impl Driver {
     /// STUN and TURN servers of the application's, for connections from now on.
     pub(crate) fn set_ice_servers(&self, servers: &JsValue) {
         self.configuration.set_ice_servers(servers);
+        self.feed(Input::IceServers);
     }
 
     /// Those that connections are made with.

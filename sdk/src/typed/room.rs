@@ -129,9 +129,10 @@ impl Builder {
         self
     }
 
-    /// Gives STUN and TURN servers, instead of those that the signaling server names. Called before joining, again for each join
-    /// when the server was lost, and every five minutes, so that credentials may be short-lived. When there are none the first
-    /// time, joining fails; later the last ones stay.
+    /// Gives STUN and TURN servers, instead of those that the signaling server names. Called before joining, and again before
+    /// connections are made when the last answer is older than ten seconds, so that credentials may be short-lived; let it keep
+    /// those that are still good. Connections wait for it for two seconds. When there are none the first time, joining fails;
+    /// later the last ones stay.
     pub fn ice_servers<F>(mut self, source: impl Fn() -> F + 'static) -> Self
     where
         F: Future<Output = Option<Vec<RtcIceServer>>> + 'static,

@@ -25,8 +25,16 @@ export interface Joining {
   everyMs?: number;
   /** Sends nothing by itself. */
   silent?: boolean;
+  /** Gives TURN servers by a function, with credentials made for each call, as an application's server would. */
+  turn?: Turn;
   /** What else `join` is given. */
   options?: Record<string, unknown>;
+}
+
+export interface Turn {
+  urls: string[];
+  secret: string;
+  lifetimeS: number;
 }
 
 /** By peer and label. */
@@ -36,6 +44,18 @@ export interface Report {
   received: Record<string, Record<string, Summary>>;
   /** Messages told to be undelivered; some of them may have come. */
   undelivered: Record<string, Record<string, number>>;
+}
+
+async function mint({ urls, secret, lifetimeS }: Turn): Promise<RTCIceServer[]> {
+  const bytes = new TextEncoder();
+  const expires = Math.floor(Date.now() / 1_000) + lifetimeS;
+  const username = `${expires}:scenario`;
+  const how = { name: "HMAC", hash: "SHA-1" };
+  const key = await crypto.subtle.importKey("raw", bytes.encode(secret), how, false, ["sign"]);
+  const signature = await crypto.subtle.sign(how, key, bytes.encode(username));
+  const credential = btoa(String.fromCharCode(...new Uint8Array(signature)));
+  tell("credentials", { expires: expires * 1_000 });
+  return [{ urls, username, credential }];
 }
 
 /** All connections that were made. */
@@ -165,11 +185,12 @@ async function start(how: Joining): Promise<{ id: string; joinedMs: number }> {
   streams.clear();
   accounts.clear();
   undelivered.clear();
-  const { room: name, url = location.origin, everyMs = 20, silent = false, options = {} } = how;
+  const { room: name, url = location.origin, everyMs = 20, silent = false, turn, options = {} } = how;
   await load();
   const began = performance.now();
   tell("joining");
-  room = await join(url, { room: name, protocol, ...options });
+  const given = turn && { iceServers: () => mint(turn) };
+  room = await join(url, { room: name, protocol, ...given, ...options });
   const joinedMs = performance.now() - began;
   tell("joined", { id: room.self.id, ms: Math.round(joinedMs) });
   listen(room);
@@ -242,6 +263,21 @@ const conversation = {
   async candidates(peer: string): Promise<string> {
     const { localCandidateType, remoteCandidateType } = (await room?.peers.get(peer)?.stats()) ?? {};
     return [localCandidateType, remoteCandidateType].filter(Boolean).join(" ");
+  },
+
+  /** The addresses of those of them that are a TURN server's. */
+  async relays(peer: string): Promise<string[]> {
+    const report = await room?.peers.get(peer)?.connection?.getStats();
+    const all = [...((report as unknown as Map<string, Record<string, unknown>>)?.values() ?? [])];
+    const [selected] = all.filter(({ type }) => type === "transport");
+    const pair = all.find(
+      ({ id, type, selected: is }) =>
+        id === selected?.selectedCandidatePairId || (type === "candidate-pair" && is === true),
+    );
+    return all
+      .filter(({ id }) => id === pair?.localCandidateId || id === pair?.remoteCandidateId)
+      .filter(({ candidateType }) => candidateType === "relay")
+      .map(({ address }) => String(address));
   },
 
   /** Every pair of candidates that the browser has tried for a peer, one line each: for looking into why it has chosen one. */

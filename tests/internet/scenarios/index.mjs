@@ -7,6 +7,7 @@ import partitions from "./partitions.mjs";
 import paths from "./paths.mjs";
 import server from "./server.mjs";
 import trust from "./trust.mjs";
+import turn from "./turn.mjs";
 import weather from "./weather.mjs";
 
 /** In the order of `--list`. */
@@ -19,6 +20,7 @@ export const scenarios = [
   ...partitions,
   ...server,
   ...pages,
+  ...turn,
   ...trust,
 ];
 
@@ -50,6 +52,7 @@ export const ready = [
   { name: "back-forward-cache", kinds: MIXED },
   { name: "tab-in-background", kinds: CHROMIUM },
   { name: "tab-in-background", kinds: MIXED },
+  { name: "turn-killed", kinds: MIXED },
   { name: "relay-only-turn", kinds: MIXED },
   { name: "private-candidates", kinds: CHROMIUM },
   { name: "private-candidates", kinds: ["firefox", "chromium"] },
@@ -74,4 +77,7 @@ export const patient = [
   { name: "server-late", kinds: MIXED },
   { name: "server-ends", kinds: CHROMIUM },
   { name: "crash", kinds: MIXED },
+  { name: "turn-credentials", kinds: MIXED },
+  { name: "turn-credentials-coturn", kinds: CHROMIUM },
+  { name: "turn-killed-no-relay", kinds: MIXED },
 ];
