@@ -9,6 +9,9 @@ export default defineConfig({
     assetsInlineLimit: 0,
     // What the licences of the libraries ask for.
     license: { fileName: "licenses.md" },
+    rolldownOptions: {
+      input: ["index.html", "diagnose.html"].map((page) => `${import.meta.dirname}/${page}`),
+    },
   },
   server: {
     // `npm run dev` serves the page here and the signaling server on its own port.

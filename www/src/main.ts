@@ -57,6 +57,8 @@ const door = createDoor();
 const retype = el("button", { type: "button", class: "quiet small", id: "retype" }, "Type mine again");
 // Another passphrase, like another room, is another page.
 retype.addEventListener("click", () => location.reload());
+// The same server, if the address names another.
+need("trouble", HTMLAnchorElement).search = location.search;
 redraw();
 
 room = await enter();
