@@ -11,7 +11,7 @@ const measure = (format: (value: number) => string, value: number | undefined) =
 const FACTS: readonly Fact[] = [
   ["rtt", "Round trip", ({ rttMs }) => measure(formatRtt, rttMs)],
   ["jitter", "Varies by (jitter)", ({ jitterMs }) => measure(formatRtt, jitterMs)],
-  ["loss", "Unanswered (loss)", ({ lossRatio }) => measure(formatShare, lossRatio)],
+  ["loss", "Checks lost (loss)", ({ lossRatio }) => measure(formatShare, lossRatio)],
   ["received", "Came in", ({ bytesReceived, messagesReceived }) => amount(bytesReceived, messagesReceived)],
   ["sent", "Went out", ({ bytesSent, messagesSent }) => amount(bytesSent, messagesSent)],
 ];
