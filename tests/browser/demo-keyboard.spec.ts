@@ -100,8 +100,7 @@ test("names, texts, files and rooms that look like markup are shown as they are"
 
 test("a long conversation leaves no empty page below the page", async ({ browser }) => {
   await using server = await Server.start();
-  await using ada = await Visitor.open(browser, server.url, { viewport: { width: 390, height: 844 } });
-  await expect(ada.get("server-state")).toHaveText("connected");
+  const [ada, ben] = await twoVisitors(browser, server.url, { viewport: { width: 390, height: 844 } });
   for (let line = 0; line < 40; line += 1) {
     await ada.get("chat-input").fill(`Line ${line}`);
     await ada.page.keyboard.press("Enter");
@@ -112,6 +111,7 @@ test("a long conversation leaves no empty page below the page", async ({ browser
     return [document.documentElement.scrollHeight, bottom + scrollY] as const;
   });
   expect(page - main).toBeLessThan(2);
+  for (const visitor of [ada, ben]) await visitor[Symbol.asyncDispose]();
 });
 
 test("the invitation link leads into the same room", async ({ browser }) => {
