@@ -1,19 +1,7 @@
 // The demo, used by the keyboard alone.
-import type { Browser, BrowserContextOptions } from "@playwright/test";
-import { LOOKS, Visitor } from "./support/demo.ts";
+import { LOOKS, twoVisitors, Visitor } from "./support/demo.ts";
 import { expect, test } from "./support/fixtures.ts";
 import { Server } from "./support/server.ts";
-
-/** Two people open the same address. Nobody tells them anything. */
-async function twoVisitors(browser: Browser, url: string, options: BrowserContextOptions) {
-  const ada = await Visitor.open(browser, url, options);
-  const ben = await Visitor.open(browser, url, options);
-  for (const visitor of [ada, ben]) {
-    await expect(visitor.get("peer")).toHaveCount(1);
-    await expect(visitor.get("link-path")).toHaveText("direct");
-  }
-  return [ada, ben] as const;
-}
 
 test("two people who open the page see each other, name themselves and talk, without a mouse", async ({
   browser,
@@ -108,6 +96,22 @@ test("names, texts, files and rooms that look like markup are shown as they are"
     expect(visitor.problems).toEqual([]);
     await visitor[Symbol.asyncDispose]();
   }
+});
+
+test("a long conversation leaves no empty page below the page", async ({ browser }) => {
+  await using server = await Server.start();
+  const [ada, ben] = await twoVisitors(browser, server.url, { viewport: { width: 390, height: 844 } });
+  for (let line = 0; line < 20; line += 1) {
+    await ada.get("chat-input").fill(`${"and so on ".repeat(40)}${line}`);
+    await ada.page.keyboard.press("Enter");
+  }
+  await expect(ada.get("chat-log")).toContainText("on 19");
+  const [page, main] = await ada.page.evaluate(() => {
+    const { bottom = 0 } = document.querySelector("main")?.getBoundingClientRect() ?? {};
+    return [document.documentElement.scrollHeight, bottom + scrollY] as const;
+  });
+  expect(page - main).toBeLessThan(2);
+  for (const visitor of [ada, ben]) await visitor[Symbol.asyncDispose]();
 });
 
 test("the invitation link leads into the same room", async ({ browser }) => {

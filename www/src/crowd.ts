@@ -4,7 +4,7 @@
  * It listens to the room and tells the panels that something changed; they read and redraw. It also measures
  * our own links and passes the result on, so that everyone can draw the whole mesh and not just their corner.
  */
-import type { Peer, SafetyCode } from "peerloom";
+import { type Peer, recordStats, type SafetyCode, type StatsRecord } from "peerloom";
 import type { DemoRoom } from "./room";
 import { type LinkPath, type LinkReport, type Profile, parseProfile } from "./schemas";
 
@@ -14,6 +14,8 @@ export interface Person {
   dye: number;
   /** The round trip on our link to them, once measured. */
   rttMs?: number;
+  /** Counts and measures of our link over the last minutes. */
+  readonly record: StatsRecord;
   /** What they and we can compare, to know that nobody is in between. */
   code?: SafetyCode;
   /** What they say about their own links. */
@@ -35,8 +37,10 @@ export interface CrowdEvents {
   departed(person: Person): void;
 }
 
-/** How often links are measured and told to the others. */
-const MEASURE_MS = 2000;
+/** How often links are told to the others. */
+const TELL_MS = 2000;
+/** Each link is measured once a second, and five minutes of that are kept. */
+const RECORD = { everyMs: 1000, keep: 300 };
 
 export class Crowd {
   readonly people = new Map<string, Person>();
@@ -52,23 +56,20 @@ export class Crowd {
       if (state === "left") this.#remove(peer);
       // In a room with a passphrase whoever has another joins too, and then there is no path. Nobody is here before there is one.
       else if (state !== "joined" || !room.security.includes("passphrase")) this.#add(peer);
-      if (state === "connected") {
-        void this.#measure();
-        void this.#compare(peer);
-      }
+      if (state === "connected") void this.#compare(peer);
       this.#events.changed();
     });
-    // The picture follows the paths as they change.
-    room.on("path", ({ path }) => {
-      if (path !== "connecting") void this.#measure();
-      this.#events.changed();
+    // The picture follows the paths as they change, here and at the others.
+    room.on("path", ({ peer, rttMs }) => {
+      this.#measured(peer, rttMs);
+      this.#tell();
     });
     room.profile.on(({ from, data }) => this.#update(from, data));
     room.links.on(({ from, data }) => this.#update(from, { links: data }));
-    setInterval(() => void this.#measure(), MEASURE_MS);
+    setInterval(() => this.#tell(), TELL_MS);
   }
 
-  /** Tells everyone our name and colour. "latest" messages may be lost, so it is said again with each measuring. */
+  /** Tells everyone our name and colour. "latest" messages may be lost, so it is said again and again. */
   announce(): void {
     this.#room.profile.send(this.#me()).catch(ignore);
   }
@@ -93,7 +94,8 @@ export class Crowd {
 
   #add(peer: Peer): void {
     if (this.people.has(peer.id)) return;
-    const person: Person = { peer, ...profileOf(peer), links: [] };
+    const record = recordStats(peer, { ...RECORD, onSample: ({ rttMs }) => this.#measured(peer, rttMs) });
+    const person: Person = { peer, ...profileOf(peer), links: [], record };
     this.people.set(peer.id, person);
     this.#events.arrived(person);
   }
@@ -102,6 +104,7 @@ export class Crowd {
     const person = this.people.get(peer.id);
     if (!person) return;
     this.people.delete(peer.id);
+    person.record.stop();
     this.#events.departed(person);
   }
 
@@ -118,15 +121,15 @@ export class Crowd {
     if (code && this.people.get(peer.id)?.peer === peer) this.#update(peer, { code });
   }
 
-  async #measure(): Promise<void> {
+  #measured(peer: Peer, rttMs: number | undefined): void {
+    const person = this.people.get(peer.id);
+    if (!person) return;
+    if (rttMs === undefined || peer.path === "connecting") delete person.rttMs;
+    else person.rttMs = rttMs;
+  }
+
+  #tell(): void {
     const people = [...this.people.values()];
-    await Promise.all(
-      people.map(async (person) => {
-        const { rttMs } = await person.peer.stats();
-        if (rttMs === undefined || person.peer.path === "connecting") delete person.rttMs;
-        else person.rttMs = rttMs;
-      }),
-    ).catch(ignore);
     if (people.length === 0) return;
     this.announce();
     const report = people.map(({ peer, rttMs }) => ({

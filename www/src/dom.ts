@@ -1,5 +1,5 @@
 /**
- * Two helpers for the page: find an element that index.html promises, and make a new one.
+ * Helpers for the pages: find an element that their HTML promises, make a new one, write into one.
  *
  * Text always becomes a text node, never markup: much of it was written by strangers.
  */
@@ -7,7 +7,7 @@
 /** The element with this id. The page and its script are shipped together, so a missing one is our mistake. */
 export function need<T extends Element>(id: string, type: abstract new (...args: never[]) => T): T {
   const found = document.getElementById(id);
-  if (!(found instanceof type)) throw new Error(`index.html has no ${type.name} with id "${id}"`);
+  if (!(found instanceof type)) throw new Error(`the page has no ${type.name} with id "${id}"`);
   return found;
 }
 
@@ -21,6 +21,11 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
   return element;
+}
+
+/** Writes only what changed: rewriting the same text would disturb a selection and wake screen readers. */
+export function setText(element: Element, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 /** Between a number and its unit, so that no line ends there. */

@@ -11,6 +11,7 @@ import { createFiles, type Files } from "./files";
 import { createIdentity } from "./identity";
 import { createInvite } from "./invite";
 import { createMesh } from "./mesh";
+import type { Panel } from "./panel";
 import { createPeople } from "./people";
 import { type DemoRoom, hasCode, joinRoom, placeOf } from "./room";
 import { createSender } from "./sender";
@@ -23,6 +24,7 @@ const app = need("app", HTMLElement);
 let room: DemoRoom | undefined;
 let crowd: Crowd | undefined;
 let files: Files | undefined;
+let panel: Panel | undefined;
 let strangers = 0;
 
 need("room-name", HTMLElement).textContent = place.room;
@@ -35,7 +37,7 @@ const identity = createIdentity(() => {
 const server = createServerView();
 const mesh = createMesh();
 const sender = createSender(sendFile);
-const people = createPeople({ pickFile: sender.pickFor, sendFile, cutPath });
+const people = createPeople({ pickFile: sender.pickFor, sendFile, cutPath, showDetails });
 const chat = createChat((text) => {
   if (!room) return;
   const { name: myName, dye } = identity.me;
@@ -55,6 +57,8 @@ const door = createDoor();
 const retype = el("button", { type: "button", class: "quiet small", id: "retype" }, "Type mine again");
 // Another passphrase, like another room, is another page.
 retype.addEventListener("click", () => location.reload());
+// The same server, if the address names another.
+need("trouble", HTMLAnchorElement).search = location.search;
 redraw();
 
 room = await enter();
@@ -182,6 +186,19 @@ function sendFile(id: string, file: File): void {
 function cutPath(id: string): void {
   crowd?.people.get(id)?.peer.connection?.close();
   crowd?.announce();
+}
+/** Few look, so what it takes comes with the first look. */
+async function showDetails(id: string): Promise<void> {
+  try {
+    const { createPanel } = await import("./panel");
+    const person = crowd?.people.get(id);
+    if (room && person) {
+      panel ??= createPanel(room);
+      panel.open(person);
+    }
+  } catch {
+    chat.note("The details could not be loaded, as the server is out of reach.");
+  }
 }
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

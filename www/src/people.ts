@@ -1,21 +1,12 @@
 /**
- * The list of the others: name, colour, path and round trip, a button to send each one a file, and one to cut the
- * direct path and watch it heal.
+ * The list of the others: name, colour, path and round trip (a button that opens the details), a button to send each one
+ * a file, and one to cut the direct path and watch it heal.
  *
  * A file can also be dropped on an entry. The list is updated in place, so the keyboard focus stays put.
  */
 import type { Person } from "./crowd";
-import { el, formatRtt, need } from "./dom";
-import type { LinkPath } from "./schemas";
-
-/** What each path means, for whoever hovers or listens. */
-const PATH_MEANING: Record<LinkPath, string> = {
-  connecting: "The two browsers are finding a way to each other.",
-  direct: "Straight from browser to browser.",
-  turn: "Through a TURN relay, which cannot read it.",
-  relay: "Through the server, sealed so that it cannot read it, until a direct path opens.",
-};
-const SILENT = "Nothing is heard from them. What you send waits until they are back.";
+import { el, formatRtt, need, setText } from "./dom";
+import { PATH_MEANING, SILENT } from "./words";
 
 interface Entry {
   readonly item: HTMLLIElement;
@@ -23,6 +14,8 @@ interface Entry {
   readonly name: HTMLElement;
   readonly path: HTMLElement;
   readonly rtt: HTMLElement;
+  /** Says whose connection it is, to those who hear the button alone. */
+  readonly whose: HTMLElement;
   readonly code: HTMLElement;
   readonly cut: HTMLButtonElement;
   readonly send: HTMLButtonElement;
@@ -31,6 +24,8 @@ interface Entry {
 export interface PeopleActions {
   /** The button was pressed: let the user pick a file for this peer. */
   pickFile(id: string): void;
+  /** The path was pressed: show more of the connection. */
+  showDetails(id: string): void;
   /** Breaks the direct path, to see what happens. */
   cutPath(id: string): void;
   /** A file was dropped on the entry. */
@@ -48,6 +43,15 @@ export function createPeople(actions: PeopleActions): { show(people: Iterable<Pe
     const name = el("span", { class: "peer-name" });
     const path = el("span", { class: "path", "data-testid": "link-path" });
     const rtt = el("span", { class: "rtt" });
+    const whose = el("span", { class: "visually-hidden" });
+    const link = el(
+      "button",
+      { type: "button", class: "peer-link", "data-testid": "open-details", "aria-haspopup": "dialog" },
+      path,
+      rtt,
+      whose,
+    );
+    link.addEventListener("click", () => actions.showDetails(id));
     const code = el("span", { class: "peer-code", "data-testid": "safety-code" });
     const send = el("button", { type: "button", class: "small" }, "Send file");
     send.addEventListener("click", () => actions.pickFile(id));
@@ -58,7 +62,7 @@ export function createPeople(actions: PeopleActions): { show(people: Iterable<Pe
       "li",
       { class: "peer", "data-testid": "peer" },
       yarn,
-      el("span", { class: "peer-text" }, name, el("span", { class: "peer-link" }, path, rtt)),
+      el("span", { class: "peer-text" }, name, link),
       cut,
       send,
       code,
@@ -75,7 +79,7 @@ export function createPeople(actions: PeopleActions): { show(people: Iterable<Pe
       for (const file of event.dataTransfer?.files ?? []) actions.sendFile(id, file);
     });
     list.append(item);
-    return { item, yarn, name, path, rtt, code, cut, send };
+    return { item, yarn, name, path, rtt, whose, code, cut, send };
   }
 
   return {
@@ -97,6 +101,7 @@ export function createPeople(actions: PeopleActions): { show(people: Iterable<Pe
         entry.cut.disabled = peer.path !== "direct" && peer.path !== "turn";
         entry.cut.setAttribute("aria-label", `Cut the direct path to ${name}`);
         setText(entry.rtt, rttMs === undefined ? "" : formatRtt(rttMs));
+        setText(entry.whose, `, details of the connection with ${name}`);
         setText(entry.code, code ? `${code.emoji.join(" ")}  ${code.digits}` : "");
         entry.code.title = `${name} sees the same code, unless somebody is in between.`;
         entry.send.setAttribute("aria-label", `Send file to ${name}`);
@@ -110,9 +115,4 @@ export function createPeople(actions: PeopleActions): { show(people: Iterable<Pe
       hint.hidden = here.size === 0;
     },
   };
-}
-
-/** Writes only what changed: rewriting the same text would disturb a selection and wake screen readers. */
-function setText(element: HTMLElement, text: string): void {
-  if (element.textContent !== text) element.textContent = text;
 }

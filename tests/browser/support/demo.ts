@@ -92,3 +92,14 @@ export class Visitor implements AsyncDisposable {
     await this.page.context().close();
   }
 }
+
+/** Two people open the same address. Nobody tells them anything. */
+export async function twoVisitors(browser: Browser, url: string, options: BrowserContextOptions) {
+  const ada = await Visitor.open(browser, url, options);
+  const ben = await Visitor.open(browser, url, options);
+  for (const visitor of [ada, ben]) {
+    await expect(visitor.get("peer")).toHaveCount(1);
+    await expect(visitor.get("link-path")).toHaveText("direct");
+  }
+  return [ada, ben] as const;
+}
