@@ -13,11 +13,10 @@ pub(super) struct Ice {
     joined_at: u64,
     /// Connections made until then know a TURN server.
     turn_until: u64,
+    /// When the server is asked for new ones; or until when connections wait for the application, which is asked.
     renew_at: Option<u64>,
     /// What the application gave is good until then, whatever it is.
     fresh_until: u64,
-    /// It is asked, and connections wait for its answer until then.
-    wait_until: Option<u64>,
 }
 
 impl Ice {
@@ -33,12 +32,12 @@ impl Ice {
     }
 
     pub(super) fn deadline(&self) -> Option<u64> {
-        timing::earliest(&[self.renew_at, self.wait_until])
+        self.renew_at
     }
 
     /// The application has answered.
     pub(super) fn given(&mut self, now: u64) {
-        self.wait_until = None;
+        self.renew_at = None;
         self.fresh_until = now + timing::SHORTEST_ICE_MS;
     }
 }
@@ -77,20 +76,20 @@ impl Room {
     }
 
     pub(super) fn renew_ice_servers(&mut self, now: u64) {
-        if self.ice.renew_at.is_some_and(|at| at <= now) {
-            self.ice.renew_at = Some(now + timing::ICE_AGAIN_MS);
-            self.server.send(&ClientMessage::RenewIceServers);
+        if self.ice.renew_at.is_none_or(|at| at > now) {
+            return;
         }
-        if self.ice.wait_until.is_some_and(|at| at <= now) {
+        if self.config.options.ice == IceSource::Asked {
             // No answer: the last ones may still be good, and are all there is.
-            self.ice.wait_until = None;
-            self.ice.fresh_until = now + timing::ICE_AGAIN_MS;
+            return self.ice.given(now);
         }
+        self.ice.renew_at = Some(now + timing::ICE_AGAIN_MS);
+        self.server.send(&ClientMessage::RenewIceServers);
     }
 
     pub(super) fn want_ice_servers(&mut self, now: u64) {
-        if self.config.options.ice == IceSource::Asked && self.ice.wait_until.is_none() {
-            self.ice.wait_until = Some(now + timing::ICE_WAIT_MS);
+        if self.config.options.ice == IceSource::Asked && self.ice.renew_at.is_none() {
+            self.ice.renew_at = Some(now + timing::ICE_WAIT_MS);
             self.notify(Event::IceServersWanted);
         }
     }
@@ -100,6 +99,6 @@ impl Room {
         if self.ice.fresh_until <= now {
             self.want_ice_servers(now);
         }
-        self.ice.wait_until
+        self.ice.renew_at.filter(|_| self.config.options.ice == IceSource::Asked)
     }
 }
