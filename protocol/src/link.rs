@@ -94,7 +94,7 @@ pub(crate) struct Link {
     attempts: u32,
     /// How often in a row all attempts have failed.
     failures: u32,
-    /// Offers that lead to a connection.
+    /// Offers that lead to a connection, and late answers.
     offers: Budget,
     tried: Attempts,
     outputs: VecDeque<Output>,

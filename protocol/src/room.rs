@@ -515,10 +515,10 @@ impl Room {
         if self.warm_until.is_some_and(|at| at <= now) {
             self.join(now);
         }
+        self.renew_ice_servers(now);
         if self.renew_cards_at.is_some_and(|at| at <= now) {
             close_all(&mut self.notices, self.resident.drain());
             self.renew_cards_at = None;
-            self.want_ice_servers(now);
             self.server.send(&ClientMessage::Deposit { replace: true, cards: Default::default() });
             self.fill_cards(now);
         }
@@ -526,7 +526,6 @@ impl Room {
             self.fill_cards_unless_busy(now);
         }
         self.settle_kicks(Err(KickError::NoServer), None, now);
-        self.renew_ice_servers(now);
         self.for_each_link(|link| link.timed_out(now));
     }
 

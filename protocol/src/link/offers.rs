@@ -44,13 +44,17 @@ impl Link {
     }
 
     pub(super) fn answer(&mut self, now: u64, generation: u32, sdp: &str) {
-        let (Phase::Offering { answered: false, .. }, Some(connection)) = (&self.phase, self.connection)
-        else {
-            return;
-        };
         if generation != self.generation {
             return;
         }
+        let (Phase::Offering { answered: false, .. }, Some(connection)) = (&self.phase, self.connection)
+        else {
+            // Where the attempt is over, the peer is there after all: its page had stopped for a while.
+            if self.connection.is_none() && self.offers.take(now) {
+                self.retry(now);
+            }
+            return;
+        };
         let Ok(clean) = sdp::sanitize(SdpKind::Answer, sdp) else { return };
         if self.is_forged(now, sdp::fingerprint(&clean)) {
             return;

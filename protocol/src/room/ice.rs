@@ -13,18 +13,17 @@ pub(super) struct Ice {
     joined_at: u64,
     /// Connections made until then know a TURN server.
     turn_until: u64,
+    /// When the server is asked for new ones; or until when connections wait for the application, which is asked.
     renew_at: Option<u64>,
     /// What the application gave is good until then, whatever it is.
-    fresh_until: Option<u64>,
-    /// It is asked, and connections wait for its answer until then.
-    wait_until: Option<u64>,
+    fresh_until: u64,
 }
 
 impl Ice {
     pub(super) fn joining(&mut self, now: u64) {
         self.joined_at = now;
-        // The application was asked before the first.
-        self.fresh_until.get_or_insert(now + timing::SHORTEST_ICE_MS);
+        // The application was asked before.
+        self.fresh_until = now + timing::SHORTEST_ICE_MS;
     }
 
     /// The next welcome brings new ones.
@@ -33,18 +32,13 @@ impl Ice {
     }
 
     pub(super) fn deadline(&self) -> Option<u64> {
-        timing::earliest(&[self.renew_at, self.wait_until])
-    }
-
-    /// Until when the application's answer is waited for.
-    pub(super) fn wait_until(&self) -> Option<u64> {
-        self.wait_until
+        self.renew_at
     }
 
     /// The application has answered.
     pub(super) fn given(&mut self, now: u64) {
-        self.wait_until = None;
-        self.fresh_until = Some(now + timing::SHORTEST_ICE_MS);
+        self.renew_at = None;
+        self.fresh_until = now + timing::SHORTEST_ICE_MS;
     }
 }
 
@@ -82,31 +76,29 @@ impl Room {
     }
 
     pub(super) fn renew_ice_servers(&mut self, now: u64) {
-        if self.ice.renew_at.is_some_and(|at| at <= now) {
-            self.ice.renew_at = Some(now + timing::ICE_AGAIN_MS);
-            self.server.send(&ClientMessage::RenewIceServers);
+        if self.ice.renew_at.is_none_or(|at| at > now) {
+            return;
         }
-        if self.ice.wait_until.is_some_and(|at| at <= now) {
+        if self.config.options.ice == IceSource::Asked {
             // No answer: the last ones may still be good, and are all there is.
-            self.ice.wait_until = None;
-            self.ice.fresh_until = Some(now + timing::ICE_AGAIN_MS);
+            return self.ice.given(now);
         }
+        self.ice.renew_at = Some(now + timing::ICE_AGAIN_MS);
+        self.server.send(&ClientMessage::RenewIceServers);
     }
 
     pub(super) fn want_ice_servers(&mut self, now: u64) {
-        if self.config.options.ice == IceSource::Asked && self.ice.wait_until.is_none() {
-            self.ice.wait_until = Some(now + timing::ICE_WAIT_MS);
+        if self.config.options.ice == IceSource::Asked && self.ice.renew_at.is_none() {
+            self.ice.renew_at = Some(now + timing::ICE_WAIT_MS);
             self.notify(Event::IceServersWanted);
         }
     }
 
-    /// Whether a connection may be made with the servers that there are. If not, others are on their way.
-    pub(super) fn has_fresh_ice_servers(&mut self, now: u64) -> bool {
-        let is_asked = self.config.options.ice == IceSource::Asked;
-        if is_asked && self.ice.wait_until.is_none() && self.ice.fresh_until.is_some_and(|until| until <= now)
-        {
+    /// Until when connections that are to be made wait for the application, which is asked now unless it just was.
+    pub(super) fn wait_for_ice_servers(&mut self, now: u64) -> Option<u64> {
+        if self.ice.fresh_until <= now {
             self.want_ice_servers(now);
         }
-        self.ice.wait_until.is_none()
+        self.ice.renew_at.filter(|_| self.config.options.ice == IceSource::Asked)
     }
 }

@@ -159,8 +159,8 @@ impl Room {
     pub(super) fn fill_cards(&mut self, now: u64) {
         self.fill = None;
         close_all(&mut self.notices, self.joining.drain());
-        if !self.has_fresh_ice_servers(now) {
-            self.fill = self.ice.wait_until().map(|at| Fill { at, latest: at });
+        if let Some(at) = self.wait_for_ice_servers(now) {
+            self.fill = Some(Fill { at, latest: at });
             return;
         }
         while self.server.is_up() && self.resident.len() < WARM_CONNECTIONS {

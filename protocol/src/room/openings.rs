@@ -84,6 +84,6 @@ impl Room {
         // The budget first, so that it does not ask to be looked at again while it is others that stand in the way.
         self.openings.budget.has(now)
             && pending < limits::MAX_PENDING_CONNECTIONS
-            && self.has_fresh_ice_servers(now)
+            && self.wait_for_ice_servers(now).is_none()
     }
 }

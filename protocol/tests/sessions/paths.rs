@@ -216,6 +216,27 @@ fn a_connection_that_carries_nothing_any_more_gives_way_to_a_new_one_before_brow
     }
 }
 
+/// Nothing tells it from a dead path there.
+#[test]
+fn a_page_that_stops_for_a_while_goes_on_where_nothing_goes_by_the_server() {
+    for frozen_ms in [6_000, 20_000, 44_000, 50_000] {
+        let (mut world, a, b) = met(Faults::default(), options(RelayMode::Never));
+        world.run_for(5_000);
+        let id = world.id(b).unwrap();
+        world.set_frozen(b, true);
+        assert!(world.say(a, LOG, 10, None).is_some());
+        world.run_for(frozen_ms);
+        world.set_frozen(b, false);
+        let number = world.say(b, LOG, 10, None).unwrap();
+        let took = until(&mut world, 3_000, |world| has(world, a, b, LOG, number));
+        assert!(took.is_some(), "after {frozen_ms}: {:?}", world.events(a));
+        world.run_for(1_000);
+        all_arrived(&mut world, a, b);
+        assert!(!world.app(a).saw_leave(id));
+        assert_eq!(world.connections_between(a, b), 1);
+    }
+}
+
 #[test]
 fn a_connection_is_repaired_as_soon_the_tenth_time_as_the_first() {
     let (mut world, a, b) = met(Faults::default(), Options::default());

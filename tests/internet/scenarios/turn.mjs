@@ -61,7 +61,9 @@ const expired = (name, kind, title) => ({
     world.measure("a path by TURN again after", latest([again, Date.now()]) - since);
     for (const [index, [page, other]] of ends.entries()) {
       const anew = given(page, since).length;
-      world.measures.push(`${page.name} was asked for credentials ${asked[index]} times before, ${anew} after`);
+      world.measures.push(
+        `${page.name} was asked for credentials ${asked[index]} times before, ${anew} after`,
+      );
       const candidates = await page.run((page, peer) => page.candidates(peer), other.id);
       world.check(candidates === "relay relay", `${page.name} goes by ${candidates}`);
     }
@@ -132,5 +134,9 @@ export default [
     "F23: TURN alone, by one of two servers, which is killed: through the signaling server at once, then by the other, nothing lost",
     "first",
   ),
-  killed("turn-killed-no-relay", "F23: the same with relay: never, where only the other server can help", "never"),
+  killed(
+    "turn-killed-no-relay",
+    "F23: the same with relay: never, where only the other server can help",
+    "never",
+  ),
 ];
