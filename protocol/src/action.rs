@@ -352,7 +352,9 @@ pub enum Event {
     /// The peer is gone. Never sent twice, and never without a `PeerJoined` before.
     PeerLeft(PeerId, LeaveReason),
     /// No direct connection to this peer could be made, it is not who the server says, or its protocol does not fit. It stays
-    /// a member, and with [`LinkError::WrongCertificate`] there may be another path.
+    /// a member, and with [`LinkError::WrongCertificate`] there may be another path. [`LinkError::NoPath`] is told after
+    /// [`timing::NO_PATH_MS`](crate::timing::NO_PATH_MS), and only after [`timing::CONNECT_MS`](crate::timing::CONNECT_MS) is given up
+    /// what was sent.
     PeerFailed(PeerId, LinkError),
     /// A peer that left, or cannot be reached, did not acknowledge these messages: some of them may have arrived.
     Undelivered {

@@ -67,7 +67,9 @@ pub const RETRY_MS: u64 = 300;
 pub const RESEND_MS: u64 = 1_000;
 /// How often.
 pub const RESENDS: u32 = 3;
-/// All attempts together, from meeting a peer or losing its connection until the error.
+/// From meeting a peer until the application is told that no path to it was found. It is tried on, and nothing is lost yet.
+pub const NO_PATH_MS: u64 = 14_000;
+/// All attempts together, from meeting a peer or losing its connection until what waits for it is given up.
 pub const CONNECT_MS: u64 = 45_000;
 
 /// How often a peer may have a connection made by an offer, or begin its session anew, once it has done so

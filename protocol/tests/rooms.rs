@@ -240,6 +240,27 @@ fn without_a_path_both_ends_get_the_error() {
 }
 
 #[test]
+fn that_there_is_no_path_is_told_before_anything_is_given_up() {
+    let mut world = World::new(8, Faults { path: false, ..Faults::default() });
+    let (a, b) = (world.join("demo"), world.join("demo"));
+    world.run_for(2_000);
+    let number = world.say(a, 0, 5, None).unwrap();
+    world.run_for(12_500);
+    for (peer, other) in [(a, b), (b, a)] {
+        let last = world.last_event(peer, world.id(other).unwrap());
+        assert!(matches!(last, Some(Event::PeerFailed(_, LinkError::NoPath))), "{:?}", world.events(peer));
+    }
+    // It comes after all, in time: nothing is lost.
+    world.set_faults(Faults::default());
+    world.run_for(25_000);
+    assert!(world.connected(a, b));
+    let from = world.id(a).unwrap();
+    assert!(world.app(b).has(from, 0, number));
+    let lost = |(_, event): &&(u64, Event)| matches!(event, Event::Undelivered { .. });
+    assert_eq!(world.events(a).iter().filter(lost).count(), 0);
+}
+
+#[test]
 fn a_pair_without_a_path_is_tried_again_by_itself() {
     let mut world = World::new(5, Faults { path: false, ..Faults::default() });
     let (a, b) = (world.join("demo"), world.join("demo"));

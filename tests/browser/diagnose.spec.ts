@@ -123,6 +123,26 @@ test("errors of a room, and of a peer that cannot be reached, find out what stan
   expect(report).toMatchObject({ finding: "refused", error: "protocol-mismatch", path: "connecting" });
 });
 
+test("that there is no path is told, and the reason is found out", async ({ open, room }) => {
+  const [a, b] = [await open("chromium"), await open("firefox")];
+  for (const peer of [a, b]) await peer.run(({ faults }) => faults.refuseConnections());
+  await a.join(room, { relay: "never" });
+  await a.run(({ state }) => {
+    const told = new Promise((resolve) => state.room.on("error", resolve));
+    Object.assign(state, { told });
+  });
+  await b.join(room, { relay: "never" });
+  const report = await a.run(async ({ state }) => {
+    const { error } = await (state as unknown as { told: Promise<RoomEvents["error"]> }).told;
+    return error.diagnose?.();
+  });
+  expect(report?.error).toBe("no-path");
+  expect(report?.attempts.length).toBeGreaterThan(0);
+  // The cause is the test's: descriptions are refused.
+  expect(report?.cause).not.toBe("");
+  expect(await a.happenings("undelivered")).toEqual([]);
+});
+
 const NONE: CandidateKinds = {
   host: false,
   hidden: false,

@@ -396,6 +396,8 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         }
         let told = match verdict {
             Some(Verdict::Connected) => Some(Event::PeerConnected(id)),
+            Some(Verdict::Unreached) if peer.unreachable => None,
+            Some(Verdict::Unreached) => Some(Event::PeerFailed(id, LinkError::NoPath)),
             Some(Verdict::Suspended) => Some(Event::PeerSuspended(id)),
             Some(Verdict::Resumed) => Some(Event::PeerResumed(id)),
             Some(Verdict::Gone) => {
@@ -586,12 +588,15 @@ impl<P: Payload, B: Buffer> Node<P, B> {
         if listed && !routed && !peer.unreachable {
             peer.unreachable = true;
             let window = peer.window;
+            let told = peer.session.as_ref().is_some_and(|session| session.told_no_path);
             if peer.session.is_some() {
                 // Nothing is kept for a peer that cannot be reached. Should it be after all, a session begins anew.
-                let fresh = self.new_session(now, id, None, window);
+                let mut fresh = self.new_session(now, id, None, window);
+                fresh.told_no_path = true;
                 self.replace_session(id, fresh);
             }
-            self.actions.push_back(Action::Notify(Event::PeerFailed(id, error)));
+            let is_news = !told || !matches!(error, LinkError::NoPath | LinkError::PeerGaveUp);
+            self.actions.extend(is_news.then_some(Action::Notify(Event::PeerFailed(id, error))));
         } else if error == LinkError::WrongCertificate {
             // An attack is told, though messages find another way.
             self.actions.push_back(Action::Notify(Event::PeerFailed(id, error)));

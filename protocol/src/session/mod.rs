@@ -233,6 +233,9 @@ pub(crate) struct Session<P, B> {
     /// The path in use at the last look.
     route: Option<Via>,
     heard_at: u64,
+    begun_at: u64,
+    /// That no path was found has been told.
+    pub(crate) told_no_path: bool,
     /// There was a path since the session began.
     connected: bool,
     suspended: bool,
@@ -293,6 +296,8 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             listing: (Listing::Listed, now),
             route: None,
             heard_at: now,
+            begun_at: now,
+            told_no_path: false,
             connected: false,
             suspended: false,
             last_ask: 0,

@@ -13,6 +13,8 @@ use crate::timing;
 pub(crate) enum Verdict {
     /// There is a path for the first time.
     Connected,
+    /// No path was found so far.
+    Unreached,
     /// Nothing was heard for too long, over any path.
     Suspended,
     /// It speaks again.
@@ -267,6 +269,10 @@ impl<P: Payload, B: Buffer> Session<P, B> {
         if may_go && now >= self.gone_at() {
             return Some(Verdict::Gone);
         }
+        if self.no_path_at().is_some_and(|at| at <= now) {
+            self.told_no_path = true;
+            return Some(Verdict::Unreached);
+        }
         if self.connected && !self.suspended && silent >= timing::SUSPEND_MS {
             self.suspended = true;
             return Some(Verdict::Suspended);
@@ -276,6 +282,12 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             return Some(Verdict::Resumed);
         }
         None
+    }
+
+    /// When it is to be told that no path was found.
+    fn no_path_at(&self) -> Option<u64> {
+        let is_due = !self.connected && !self.told_no_path && self.is_listed();
+        is_due.then_some(self.begun_at + timing::NO_PATH_MS)
     }
 
     /// When the peer counts as gone, if nothing is heard from it before.
@@ -331,6 +343,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
             self.lanes_deadline(now, in_flight),
             relay_ping,
             suspend,
+            self.no_path_at(),
             gone,
             self.ask_later,
             self.stalled_at(),
@@ -342,6 +355,7 @@ impl<P: Payload, B: Buffer> Session<P, B> {
     pub(crate) fn woke(&mut self, now: u64) {
         // Clocks may have stood still meanwhile.
         self.base_delay = None;
+        self.begun_at = now;
         self.heard_at = now.saturating_sub(timing::HEARTBEAT_MS);
         for via in [Via::Direct, Via::Relay] {
             if let Some(path) = self.path_mut(via) {

@@ -47,7 +47,7 @@ pub enum RoomEvent {
     PeerResumed(PeerId),
     /// A peer is gone: why, as [`LeaveReason::code`](peerloom_protocol::signal::LeaveReason::code) names it, such as `left`, `lost` or `kicked`
     PeerLeft(PeerId, &'static str),
-    /// No direct connection to this peer could be made.
+    /// No path to this peer was found so far, it is not who the server says, or its protocol does not fit.
     PeerFailed(PeerId, Error),
     /// A peer that left, or cannot be reached, did not acknowledge this many messages on the channel of this label.
     Undelivered(PeerId, String, usize),
