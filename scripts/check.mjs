@@ -75,6 +75,8 @@ const checks = {
   "clippy for wasm: the npm package's module": () =>
     clippy("--package", "peerloom", "--no-default-features", "--features", "npm", ...WASM),
   "clippy for wasm: Rust example page": () => clippy("--package", "rust-page", ...WASM),
+  "types of fuzz targets": () =>
+    program("cargo", ["check", ...locked, "--quiet", "--manifest-path", at("fuzz", "Cargo.toml")]),
   "rustdoc (broken links)": () =>
     program("cargo", ["doc", ...locked, "--no-deps", "--workspace"], { RUSTDOCFLAGS: "-D warnings" }),
 };
