@@ -52,15 +52,28 @@ impl Grant {
     }
 }
 
-/// What this server reads of a token. `exp`, `nbf` and `aud` are checked by the library.
+/// What this server reads of a token. `exp` and `aud` are checked by the library, which passes over what is of another type: so all
+/// have theirs here.
 #[derive(Deserialize)]
 struct Claims {
     exp: u64,
+    /// A NumericDate (RFC 7519 §2) may have a fraction.
+    nbf: Option<f64>,
+    #[serde(rename = "aud")]
+    _aud: Option<Audience>,
     room: Option<String>,
     room_prefix: Option<String>,
     cnf: Option<Confirmation>,
     #[serde(flatten)]
     terms: Terms,
+}
+
+/// Whom a token is for (RFC 7519 §4.1.3).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(#[allow(dead_code)] String),
+    Many(#[allow(dead_code)] Vec<String>),
 }
 
 /// What somebody may do in a room, as a token says it, or a service that was asked.
@@ -164,6 +177,9 @@ pub(crate) fn check(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     if Duration::from_secs(claims.exp) > now + MAX_LIFETIME + LEEWAY {
         return Err(denied("the token is good for more than 10 minutes"));
+    }
+    if claims.nbf.is_some_and(|from| from > (now + LEEWAY).as_secs_f64()) {
+        return Err(denied(explain(&ErrorKind::ImmatureSignature)));
     }
     if !claims.is_for(room) {
         return Err(denied("the token is for another room"));

@@ -178,6 +178,11 @@ async fn a_token_is_good_for_a_short_time() {
     for absurd in [json!(i64::MAX), json!(u64::MAX), json!(-1), json!(1e300), json!("soon"), Value::Null] {
         refused(&server, "r", &signed(&with(claims("r"), "exp", absurd))).await;
     }
+    // A fraction is none of that (RFC 7519 §2).
+    Client::join(&server, bringing("r", &signed(&with(claims("r"), "nbf", json!(1.5))))).await;
+    for absurd in [json!(1e300), json!(u64::MAX), json!("soon"), json!([0])] {
+        refused(&server, "r", &signed(&with(claims("r"), "nbf", absurd))).await;
+    }
 }
 
 /// RFC 8725 §2.1: `none`, a public key taken for a secret, and an algorithm of the attacker's choice.
@@ -223,6 +228,10 @@ async fn a_token_may_have_to_name_the_service() {
     }
     let usual = server(read(&file)).await;
     assert_eq!(refused(&usual, "r", &named(json!("rooms"))).await, "the token is for another service");
+    for absurd in [json!(5), json!({}), json!([5]), json!(["rooms", 5]), json!(true)] {
+        refused(&usual, "r", &named(absurd.clone())).await;
+        refused(&asking, "r", &named(absurd)).await;
+    }
 }
 
 #[tokio::test]
