@@ -114,24 +114,29 @@ export async function gather(
   enough: (candidate: RTCIceCandidate) => boolean,
   onError?: (code: number) => void,
 ): Promise<{ candidates: RTCIceCandidate[]; isComplete: boolean }> {
-  const pc = new RTCPeerConnection(configuration);
   const candidates: RTCIceCandidate[] = [];
+  let pc: RTCPeerConnection | undefined;
   try {
+    const made = new RTCPeerConnection(configuration);
+    pc = made;
     const complete = new Promise<boolean>((resolve) => {
       setTimeout(resolve, PATIENCE_MS, false);
-      pc.onicecandidate = ({ candidate }) => {
+      made.onicecandidate = ({ candidate }) => {
         // Firefox marks the end with an empty one besides.
         if (candidate === null) return resolve(true);
         if (candidate.candidate === "") return;
         candidates.push(candidate);
         if (enough(candidate)) resolve(false);
       };
-      pc.onicecandidateerror = ({ errorCode }) => onError?.(errorCode);
+      made.onicecandidateerror = ({ errorCode }) => onError?.(errorCode);
     });
-    pc.createDataChannel("probe");
-    await pc.setLocalDescription();
+    made.createDataChannel("probe");
+    await made.setLocalDescription();
     return { isComplete: await complete, candidates };
+  } catch {
+    // A browser makes no connection with a server whose address it does not take.
+    return { isComplete: false, candidates };
   } finally {
-    pc.close();
+    pc?.close();
   }
 }

@@ -69,11 +69,14 @@ test("a TURN server that refuses, and one that is not there", async ({ open, roo
       refused: await ask([stun, { urls: turn, ...wrong }]),
       absent: await ask([stun, { urls: "turn:127.0.0.1:9?transport=tcp", ...wrong }]),
       nothing: await ask([{ urls: "stun:127.0.0.1:9" }]),
+      // The browser takes no such address, and throws.
+      odd: await ask([{ urls: "stun:a b" }]),
     };
   });
   expect(found.refused).toEqual(["turn-auth-failed", 401]);
   expect(found.absent[0]).toBe("turn-unreachable");
   expect(found.nothing[0]).toBe("udp-blocked");
+  expect(found.odd).toEqual(["udp-blocked", undefined]);
 });
 
 test("a server that is not there, and one behind something that takes no WebSocket", async ({ open }) => {
