@@ -129,7 +129,24 @@ export class Peer {
 
   /** The path in use. */
   get use(): PathUse {
-    const [sent = 0, received = 0] = this.#exchange.native()?.counts(this.id) ?? [];
+    return this.#use(this.#counts());
+  }
+
+  /**
+   * The same, with the round trip if it is known.
+   * @internal
+   */
+  get route(): PathUse & { readonly rttMs?: number } {
+    const counts = this.#counts();
+    const rttMs = counts[3] ?? -1;
+    return { ...this.#use(counts), ...(rttMs >= 0 && { rttMs }) };
+  }
+
+  #counts(): ArrayLike<number> {
+    return this.#exchange.native()?.counts(this.id) ?? [];
+  }
+
+  #use({ 0: sent = 0, 1: received = 0 }: ArrayLike<number>): PathUse {
     const [sentBefore, receivedBefore] = this.#before;
     const bytesSent = Math.max(0, sent - sentBefore);
     const bytesReceived = Math.max(0, received - receivedBefore);
@@ -145,7 +162,7 @@ export class Peer {
   async stats(): Promise<PeerStats> {
     const counts = this.#exchange.native()?.counts(this.id);
     if (counts === undefined) throw new PeerloomError("closed", "the room is closed");
-    const paths = [...this.#paths, this.use];
+    const paths = [...this.#paths, this.#use(counts)];
     const { readStats } = await loadPart("stats.js", () => import("./stats.js"));
     return readStats(counts, this.#exchange.labels, paths, await selectedPair(this.connection));
   }

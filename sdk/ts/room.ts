@@ -342,12 +342,7 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
 
   /** How each peer is reached now. */
   paths(): PeerRoute[] {
-    return [...this.#peers.values()].map((peer) => ({ peer, ...peer.use, ...this.#rtt(peer) }));
-  }
-
-  #rtt(peer: Peer): { readonly rttMs?: number } {
-    const rttMs = this.#native?.counts(peer.id)[3] ?? -1;
-    return rttMs < 0 ? {} : { rttMs };
+    return [...this.#peers.values()].map((peer) => ({ peer, ...peer.route }));
   }
 
   /** Bytes so far, by the way they went. */
@@ -549,9 +544,9 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
   }
 
   #path(peer: Peer, path: PeerPath): void {
-    const before = peer.use;
+    const { rttMs, ...before } = peer.route;
     peer.update(peer.state, path);
-    this.#listeners.path.emit({ peer, path, before, ...this.#rtt(peer) });
+    this.#listeners.path.emit({ peer, path, before, ...(rttMs !== undefined && { rttMs }) });
   }
 
   /**
