@@ -20,6 +20,10 @@ use crate::token::{self, Denied, Grant};
 
 /// A symmetric key is at least as long as the hash (RFC 7518 §3.2).
 pub(crate) const LEAST_SECRET_BYTES: usize = 32;
+/// RFC 8032 §5.1.5.
+const ED25519_BYTES: usize = 32;
+/// An uncompressed point (SEC 1 §2.3.3): a byte for the form, and two coordinates.
+const P256_POINT_BYTES: usize = 65;
 /// More than any rotation needs, and not so many that trying them all takes long.
 const MAX_KEYS: usize = 8;
 /// How often it is seen whether a file has changed.
@@ -337,22 +341,30 @@ fn read_jwk(jwk: &Jwk) -> Option<Key> {
         _ => return None,
     };
     let key = DecodingKey::from_jwk(jwk).ok()?;
-    let is_long_enough = algorithm != Algorithm::HS256
-        || key.try_get_as_bytes().is_ok_and(|secret| secret.len() >= LEAST_SECRET_BYTES);
-    is_long_enough.then(|| Key { id: jwk.common.key_id.clone(), algorithm, key })
+    is_fit(algorithm, &key).then(|| Key { id: jwk.common.key_id.clone(), algorithm, key })
+}
+
+/// Whether a key has the form that its algorithm needs. The library looks only when a token is checked: it reads 32 bytes of an
+/// Ed25519 key, whatever it has, and panics at fewer.
+fn is_fit(algorithm: Algorithm, key: &DecodingKey) -> bool {
+    let Ok(bytes) = key.try_get_as_bytes() else { return false };
+    let has_length = match algorithm {
+        Algorithm::EdDSA => bytes.len() == ED25519_BYTES,
+        Algorithm::ES256 => bytes.len() == P256_POINT_BYTES,
+        _ => bytes.len() >= LEAST_SECRET_BYTES,
+    };
+    // That nothing signed nothing is false for a good key; one that is no point of its curve is an error.
+    has_length && jsonwebtoken::crypto::verify("", &[], key, algorithm).is_ok()
 }
 
 /// A public key in PEM (RFC 7468): Ed25519 or P-256.
 fn read_pem(text: &str) -> Option<Key> {
-    /// An uncompressed point: a byte for the form, and two coordinates.
-    const P256_POINT_BYTES: usize = 65;
     if !text.contains("-----BEGIN PUBLIC KEY-----") {
         return None;
     }
-    if let Ok(key) = DecodingKey::from_ed_pem(text.as_bytes()) {
-        return Some(Key { id: None, algorithm: Algorithm::EdDSA, key });
-    }
-    let key = DecodingKey::from_ec_pem(text.as_bytes()).ok()?;
-    let is_p256 = key.try_get_as_bytes().is_ok_and(|point| point.len() == P256_POINT_BYTES);
-    is_p256.then_some(Key { id: None, algorithm: Algorithm::ES256, key })
+    let (algorithm, key) = match DecodingKey::from_ed_pem(text.as_bytes()) {
+        Ok(key) => (Algorithm::EdDSA, key),
+        Err(_) => (Algorithm::ES256, DecodingKey::from_ec_pem(text.as_bytes()).ok()?),
+    };
+    is_fit(algorithm, &key).then_some(Key { id: None, algorithm, key })
 }

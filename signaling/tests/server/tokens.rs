@@ -376,6 +376,12 @@ fn keys_that_would_check_less_than_they_seem_to_are_not_taken() {
         json!({ "kty": "OKP", "crv": "X25519", "x": URL_SAFE_NO_PAD.encode([1; 32]) }),
         json!({ "kty": "EC", "crv": "P-384", "x": "AQ", "y": "AQ" }),
         json!({ "kty": "RSA", "n": "AQAB", "e": "AQAB" }),
+        // Too short, too long, and no point of the curve.
+        json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode([1; 31]) }),
+        json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode([1; 33]) }),
+        json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode([2; 32]) }),
+        json!({ "kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ" }),
+        json!({ "kty": "EC", "crv": "P-256", "x": URL_SAFE_NO_PAD.encode([1; 32]), "y": URL_SAFE_NO_PAD.encode([1; 32]) }),
     ] {
         let error = unfit(json!({ "keys": [symmetric(&SECRET), key] }));
         assert!(matches!(error, TokenKeysError::Unfit(_, 2)), "{error}");
