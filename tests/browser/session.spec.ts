@@ -8,9 +8,13 @@ const PAIRS: [BrowserName, BrowserName][] = [
   ["chromium", "firefox"],
 ];
 
-/** Sends `count` numbers on the ordered channel, one every few milliseconds; resolves when all are queued. */
-function sendNumbers(peer: Peer, count: number): Promise<void> {
-  return peer.run(async ({ state }, count) => {
+/**
+ * Sends `count` numbers to the only other member on the ordered channel, one every few milliseconds; resolves when all are
+ * queued. Waits until that member is known: who joins later hears nothing of what was sent before.
+ */
+async function sendNumbers(peer: Peer, count: number): Promise<void> {
+  await expect.poll(async () => Object.keys(await peer.paths()).length).toBe(1);
+  await peer.run(async ({ state }, count) => {
     for (let n = 0; n < count; n += 1) {
       await state.room.json.send(n);
       await new Promise((resolve) => setTimeout(resolve, 5));
