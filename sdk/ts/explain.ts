@@ -197,11 +197,16 @@ function ofAttempts(
       "Ask about this page at the other end.",
     );
   }
-  const here = ofIceServers(iceServers);
-  if (here !== undefined) return here;
-  const { local, remote } = last;
+  return ofIceServers(iceServers) ?? ofAddresses(last, iceServers, nat);
+}
+
+/** Why addresses of both ends come to nothing. */
+function ofAddresses(
+  { local, remote }: AttemptReport,
+  [stun]: readonly IceServerReport[],
+  nat: Nat | undefined,
+): Explanation {
   if (!local.srflx && !local.relay) {
-    const [stun] = iceServers;
     if (local.hidden && remote.hidden && !local.host) {
       return explanation(
         "mdns-unresolved",
@@ -227,7 +232,15 @@ function ofAttempts(
       "Ask about this page at the other end; a TURN server over TLS at port 443 reaches most networks.",
     );
   }
-  if (!local.relay && !remote.relay && !shareFamily(local, remote)) {
+  if (local.relay || remote.relay) {
+    return explanation(
+      "unknown",
+      "guess",
+      "Addresses of both ends are known, and no packet gets through.",
+      "Send this report to whoever runs the application.",
+    );
+  }
+  if (!shareFamily(local, remote)) {
     return explanation(
       "no-common-family",
       "likely",
@@ -235,7 +248,7 @@ function ofAttempts(
       `Give a TURN server, which both reach. ${RELAYED}`,
     );
   }
-  if (!local.relay && !remote.relay && nat === "symmetric") {
+  if (nat === "symmetric") {
     return explanation(
       "symmetric-nat-no-turn",
       "likely",
@@ -243,18 +256,10 @@ function ofAttempts(
       `Give a TURN server. ${RELAYED}`,
     );
   }
-  if (!local.relay && !remote.relay) {
-    return explanation(
-      "nat-no-turn",
-      "likely",
-      "Both ends are known by their public addresses, but no packet gets through: address translators or firewalls are in between.",
-      `Give a TURN server. ${RELAYED}`,
-    );
-  }
   return explanation(
-    "unknown",
-    "guess",
-    "Addresses of both ends are known, and no packet gets through.",
-    "Send this report to whoever runs the application.",
+    "nat-no-turn",
+    "likely",
+    "Both ends are known by their public addresses, but no packet gets through: address translators or firewalls are in between.",
+    `Give a TURN server. ${RELAYED}`,
   );
 }

@@ -372,7 +372,9 @@ export class RoomBase<P extends Protocol> implements AsyncDisposable {
     return async () => {
       const { diagnose, readAttempts, readJoining } = await loadDiagnosis();
       const known = path && attempts && { path, attempts: readAttempts(attempts), ...(error && { error }) };
-      return diagnose(this.#url, iceServers, readJoining(steps), known);
+      // Those of now: they come behind the welcome, and their credentials expire.
+      const servers = (this.#native?.known_ice_servers() as RTCIceServer[] | undefined) ?? iceServers;
+      return diagnose(this.#url, servers, readJoining(steps), known);
     };
   }
 
