@@ -76,12 +76,13 @@ export async function diagnose(
     hasWebRtc ? probeIceServers(iceServers) : [],
     hasWebRtc ? probeNat(iceServers) : undefined,
   ]);
-  const byUdp = probed.filter(overUdp);
+  const asked = probed.filter(({ unasked }) => !unasked);
+  const byUdp = asked.filter(overUdp);
   const evidence: Evidence = {
     online: navigator.onLine,
     hasWebRtc,
     server,
-    iceServers: probed,
+    iceServers: asked,
     ...(nat !== undefined && { nat }),
     ...(peer !== undefined && { peer }),
   };

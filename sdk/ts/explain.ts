@@ -15,6 +15,7 @@ export interface Evidence {
   readonly online: boolean;
   readonly hasWebRtc: boolean;
   readonly server: ServerReport;
+  /** Those that were asked. */
   readonly iceServers: readonly IceServerReport[];
   readonly nat?: Nat;
   /** About a peer. */

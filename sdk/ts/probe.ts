@@ -76,6 +76,11 @@ export function probeIceServers(servers: readonly RTCIceServer[]): Promise<IceSe
   return Promise.all(all.slice(0, 16).map(probeIceServer));
 }
 
+/** What browsers tell instead of an error code of STUN (W3C WebRTC §4.8.2). */
+const NO_ANSWER = 701;
+
+const isLoopback = (url: string) => /^\w+:(localhost|127\.[\d.]+|\[::1\])(:\d+)?(\?|$)/.test(url);
+
 /** One server, at one address. */
 interface OneServer extends RTCIceServer {
   readonly urls: string;
@@ -94,7 +99,7 @@ export async function probeIceServer(server: OneServer): Promise<IceServerReport
     ({ type }) => type === (isTurn ? "relay" : "srflx"),
     // A refusal says more than silence at another address of this machine.
     (code) => {
-      if (error === undefined || error === 701) error = code;
+      if (error === undefined || error === NO_ANSWER) error = code;
     },
   );
   const ms = performance.now() - begun;
@@ -102,7 +107,11 @@ export async function probeIceServer(server: OneServer): Promise<IceServerReport
   // A public address of the machine itself is a candidate already, and not told twice.
   const isFound =
     candidates.some(({ type }) => type !== "host") || (own && isComplete && error === undefined);
-  return { url: server.urls, ...(isFound ? { ms } : error !== undefined && { error }) };
+  const url = server.urls;
+  if (isFound) return { url, ms };
+  if (error === undefined) return { url };
+  // Firefox says at once that there was no answer where it does not ask; nobody else has waited long enough to say so.
+  return { url, error, ...(error === NO_ANSWER && isLoopback(url) && { unasked: true }) };
 }
 
 /**

@@ -62,6 +62,11 @@ export interface IceServerReport {
   readonly ms?: number;
   /** What the browser tells of a failure: a STUN error code (RFC 8489 §14.8), or 701 when there was no answer. */
   readonly error?: number;
+  /**
+   * It is at a loopback address, on this device itself, where Firefox does not ask: so this says nothing of the server or the
+   * network.
+   */
+  readonly unasked?: true;
 }
 
 /** Candidates of one end, by kind (RFC 8445 §5.1.1). Never their addresses. */

@@ -131,12 +131,16 @@ function iceChecks({ iceServers, server }: Report, joining: Joining | undefined)
 }
 
 function iceCheck(server: IceServerReport): Check {
-  const { url, ms, error } = server;
+  const { url, ms, error, unasked } = server;
   const name = `${isTurn(server) ? "TURN" : "STUN"} server`;
   const says = isTurn(server)
     ? "It passes packets on, where no direct path can be made"
     : "It tells this page its public address";
   if (ms !== undefined) return { key: "ice", name, state: "ok", says: `${says}: ${url}`, ms };
+  if (unasked) {
+    const says = `Not asked: this browser asks no server on the device itself: ${url}`;
+    return { key: "ice", name, state: "unknown", says };
+  }
   return { key: "ice", name, state: "failed", says: `${iceError(error)}: ${url}` };
 }
 
