@@ -396,7 +396,11 @@ impl Room {
             self.inbox.clear();
             self.strangers.clear();
         }
+        let asks = matches!(command, Command::OpenSocket { .. });
         self.notices.push_back(Notice::Do(command));
+        if asks {
+            self.warm_more();
+        }
     }
 
     /// When to feed [`Input::TimedOut`], in the same clock as `now`.

@@ -27,6 +27,12 @@ fn enter(page: &mut Page, count: u8) -> Vec<Other> {
 }
 
 #[test]
+fn a_page_asks_to_join_before_it_makes_what_the_join_does_not_need() {
+    let page = Page::new(None);
+    assert_eq!((page.made_before_socket, page.connections), (1, 2));
+}
+
+#[test]
 fn a_page_makes_few_connections_at_a_time_and_serves_all_in_turn() {
     let mut page = joined();
     let before = page.connections;

@@ -94,7 +94,10 @@ impl Room {
         };
         self.server.join(now, join);
         self.ice.joining(now);
-        // While the server is asked. None where the first was not wanted either.
+    }
+
+    /// While the server is asked, and not before. None where the first was not wanted either.
+    pub(super) fn warm_more(&mut self) {
         while self.joining.len() > 0 && self.joining.len() < WARM_CONNECTIONS {
             self.warm_another();
         }

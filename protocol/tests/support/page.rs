@@ -51,6 +51,8 @@ pub(crate) struct Page {
     /// Connections made so far, and closed.
     pub(crate) connections: u32,
     pub(crate) closed: u32,
+    /// Those made before it asked for the last socket.
+    pub(crate) made_before_socket: u32,
     /// It opened another socket, in which the join is the first message.
     pub(crate) came_back: bool,
     /// Envelopes that it has had passed on.
@@ -79,6 +81,7 @@ impl Page {
             answers: true,
             connections: 0,
             closed: 0,
+            made_before_socket: 0,
             came_back: false,
             signals: 0,
             answered: 0,
@@ -125,6 +128,7 @@ impl Page {
                 self.said.extend(said);
             }
             Command::OpenSocket { subprotocols } => {
+                self.made_before_socket = self.connections;
                 let early = subprotocols.iter().find_map(|text| read_early_join(text));
                 self.came_back = early.is_none();
                 if let Some(join) = early {
