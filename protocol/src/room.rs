@@ -477,14 +477,17 @@ impl Room {
         loop {
             self.pump_server(now);
             self.pump_links(now);
-            if self.server.is_quiet() {
+            if self.closed || self.server.is_quiet() {
                 return;
             }
         }
     }
 
     fn pump_server(&mut self, now: u64) {
-        while let Some(event) = self.server.poll() {
+        // What ends the room may have more behind it.
+        while !self.closed
+            && let Some(event) = self.server.poll()
+        {
             match event {
                 ServerEvent::Do(command) => self.server_command(command),
                 ServerEvent::Message(message) => self.server_message(now, message),

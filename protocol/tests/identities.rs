@@ -232,8 +232,14 @@ fn after_very_many_others_a_page_takes_another_key_and_remembers_none() {
 #[test]
 fn a_page_ends_when_it_is_called_by_another_id() {
     let mut page = Page::new(None);
+    page.welcome(Vec::new());
     let welcome = Welcome { id: PeerId([1; 16]), epoch: 1, members: List::default() };
-    page.hear(&ServerMessage::Welcome(welcome));
+    // What the server says behind that does not matter any more.
+    let refused = ServerMessage::Refused { refusal: Refusal::GoingAway, detail: Default::default() };
+    let mut frame = codec::frame();
+    codec::push(&mut frame, &ServerMessage::Welcome(welcome));
+    codec::push(&mut frame, &refused);
+    page.feed(Input::SocketMessage(frame));
     let Some(Event::Closed(Some(RoomError::Refused(refusal, _)))) = page.events.last() else {
         panic!("{:?}", page.events)
     };
