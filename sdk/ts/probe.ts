@@ -76,7 +76,7 @@ export function probeIceServers(servers: readonly RTCIceServer[]): Promise<IceSe
   return Promise.all(all.slice(0, 16).map(probeIceServer));
 }
 
-/** What browsers tell instead of an error code of STUN (W3C WebRTC §4.8.2). */
+/** What browsers tell instead of an error code of STUN: see `RTCPeerConnectionIceErrorEvent` in the W3C's WebRTC. */
 const NO_ANSWER = 701;
 
 const isLoopback = (url: string) => /^\w+:(localhost|127\.[\d.]+|\[::1\])(:\d+)?(\?|$)/.test(url);
